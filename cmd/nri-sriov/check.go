@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/spf13/cobra"
+
+	"github.com/nri-sriov/nri-sriov/pkg/check"
+)
+
+func newCheck() *cobra.Command {
+	var output outputFlag
+	var paths check.Paths
+	var pod string
+	cmd := &cobra.Command{
+		Use: "check", Short: "Config, IOMMU, PFs, NRI socket and settings of the runtime, one line each with the mend", Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			if pod != "" {
+				return errors.New("check -f is not supported yet")
+			}
+			findings := check.Node(paths)
+			err := output.print(cmd.OutOrStdout(), map[string]any{"findings": findings}, func() string { return lines(findings) })
+			if err == nil && check.Failed(findings) {
+				err = errSilent
+			}
+			return err
+		}),
+	}
+	output.add(cmd, "text", "json")
+	flags := cmd.Flags()
+	flags.StringVar(&paths.Config, "config", defaultConfig, "the node's config")
+	flags.StringVar(&paths.Sysfs, "sysfs", "/sys", "where sysfs is mounted")
+	flags.StringVar(&paths.NRISocket, "nri-socket", api.DefaultSocketPath, "the runtime's NRI socket")
+	flags.StringVar(&paths.ContainerdConfig, "containerd-config", "/etc/containerd/config.toml", "containerd's config")
+	flags.StringVarP(&pod, "file", "f", "", "a pod manifest: would this pod work, and why not (not supported yet)")
+	return cmd
+}
+
+func lines(findings []check.Finding) string {
+	var text strings.Builder
+	for _, one := range findings {
+		fmt.Fprintf(&text, "%-8s %s: %s\n", one.Status, one.Subject, one.Message)
+		if one.Mend != "" {
+			fmt.Fprintf(&text, "%-8s   mend: %s\n", "", one.Mend)
+		}
+	}
+	return text.String()
+}

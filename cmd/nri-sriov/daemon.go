@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/hooks"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+const (
+	sweepEvery     = 5 * time.Second
+	firstReconnect = 100 * time.Millisecond
+	maxReconnect   = 10 * time.Second
+	createVFsTime  = 5 * time.Minute
+)
+
+// daemon is the wiring of `nri-sriov run`.
+type daemon struct {
+	flags  runFlags
+	log    *logrus.Logger
+	plugin *hooks.Plugin
+	// failed gets the error that ends the daemon.
+	failed chan error
+
+	lock     *os.File
+	host     *vf.Host
+	pool     *inventory.Pool
+	attacher *attach.Attacher
+	cancel   context.CancelFunc
+	servers  []func()
+}
+
+// start makes the node ready and gives it to the plugin. It may take minutes, where VFs are to be created.
+func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
+	ctx, d.cancel = context.WithCancel(ctx)
+	if d.lock, err = waitForLock(ctx, d.flags.stateDir, d.log); err != nil {
+		return err
+	}
+	if d.host, err = vf.OpenHost(d.flags.sysfs); err != nil {
+		return err
+	}
+	if err := d.createVFs(ctx, node); err != nil {
+		return err
+	}
+	providers, missing, err := inventory.Read(d.host, node)
+	if err != nil {
+		return err
+	}
+	for _, name := range missing {
+		d.log.WithField("pf", name).Error("the config offers a PF that this node does not have, or that has no SR-IOV")
+	}
+	d.pool = inventory.NewPool(providers)
+	for _, one := range providers {
+		if one.Reason != "" {
+			d.log.WithField("pf", one.PF.Name()).Warn("PF is not offered: it " + one.Reason)
+		}
+	}
+	records, err := journal.Open(d.flags.stateDir)
+	if err != nil {
+		return err
+	}
+	results, err := attach.OpenResults(d.flags.runDir)
+	if err != nil {
+		return err
+	}
+	d.attacher = attach.New(ctx, attach.Options{
+		Pool: d.pool, Journal: records, Results: results, Device: attach.Netdev{Host: d.host},
+		Settings: d.host.Settings, Open: vf.OpenNamespace, Times: attach.DefaultTimes(), Log: d.log,
+	})
+	if err := d.attacher.Recover(); err != nil {
+		return err
+	}
+	if err := d.serve(); err != nil {
+		return err
+	}
+	go d.sweep(ctx)
+	d.plugin.Start(&hooks.Node{Config: node, Attacher: d.attacher, Results: results})
+	return nil
+}
+
+// stop ends the work: what has begun in the kernel is finished, the rest is in the journal.
+func (d *daemon) stop() {
+	if d.cancel != nil {
+		d.cancel()
+	}
+	for _, stop := range d.servers {
+		stop()
+	}
+	if d.attacher != nil {
+		d.attacher.Wait()
+	}
+	if d.host != nil {
+		if err := d.host.Close(); err != nil {
+			d.log.WithError(err).Warn("close the host")
+		}
+	}
+	if d.lock != nil {
+		_ = d.lock.Close() // and with it the lock
+	}
+	d.log.Info("nri-sriov ends")
+}
+
+// createVFs creates the VFs that the config asks for, on PFs that have none.
+func (d *daemon) createVFs(ctx context.Context, node *config.Node) error {
+	pfs, err := d.host.PFs()
+	if err != nil {
+		return err
+	}
+	for _, pf := range pfs {
+		for i := range node.Providers {
+			want := &node.Providers[i]
+			if want.NumVFs == 0 || pf.NumVFs != 0 || !inventory.Names(want, pf) {
+				continue
+			}
+			if want.NumVFs > pf.TotalVFs {
+				return fmt.Errorf("provider %s: numVFs is %d, but the device can have %d", want.Name(), want.NumVFs, pf.TotalVFs)
+			}
+			log := d.log.WithFields(logrus.Fields{"pf": pf.Name(), "numVFs": want.NumVFs})
+			log.Info("creating VFs")
+			ctx, cancel := context.WithTimeout(ctx, createVFsTime)
+			err := d.host.CreateVFs(ctx, pf, want.NumVFs)
+			cancel()
+			if err != nil {
+				return err
+			}
+			log.Info("VFs created")
+		}
+	}
+	return nil
+}
+
+func (d *daemon) sweep(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepEvery):
+			d.attacher.Sweep()
+		}
+	}
+}
+
+// waitForLock keeps two daemons from working on one node at the same time.
+func waitForLock(ctx context.Context, stateDir string, log logrus.FieldLogger) (*os.File, error) {
+	if err := os.MkdirAll(stateDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the state folder: %w", err)
+	}
+	name := filepath.Join(stateDir, "lock")
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	for waited := 0; ; waited++ {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return file, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), file.Close())
+		}
+		if waited%100 == 0 {
+			log.WithField("lock", name).Warn("another nri-sriov is at work on this node; waiting for it to end")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), file.Close())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// serveRuntime connects to the runtime and serves it; with again, for ever.
+func (d *daemon) serveRuntime(ctx context.Context, again bool) error {
+	pause := firstReconnect
+	for {
+		begun := time.Now()
+		err := d.connect(ctx)
+		d.plugin.Disconnected()
+		select {
+		case err := <-d.failed:
+			return err
+		default:
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !again {
+			d.log.WithError(err).Info("containerd has ended the connection")
+			return nil
+		}
+		if time.Since(begun) > maxReconnect {
+			pause = firstReconnect
+		}
+		d.log.WithError(err).WithFields(logrus.Fields{"socket": d.flags.nriSocket, "again": pause.String()}).
+			Warn("not connected to the runtime: pods start without their VFs unless containerd requires this plugin")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxReconnect)
+	}
+}
+
+// connect serves one connection. The failure policy asks runtimes that know it (NRI from 0.12.5 on) to fail a request
+// that we do not answer in time, and to keep us.
+func (d *daemon) connect(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case err := <-d.failed:
+			d.failed <- err
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
+	options := []stub.Option{
+		stub.WithLogger(nriLog{d.log}),
+		stub.WithFailurePolicy(&api.FailurePolicy{FailRequest: true, KeepConnected: true}),
+		stub.WithOnClose(func() { cancel(errors.New("the connection was closed")) }),
+	}
+	if os.Getenv(api.PluginSocketEnvVar) == "" {
+		options = append(options, stub.WithSocketPath(d.flags.nriSocket),
+			stub.WithPluginName(d.flags.pluginName), stub.WithPluginIdx(d.flags.pluginIndex))
+	}
+	connection, err := stub.New(d.plugin, options...)
+	if err != nil {
+		return err
+	}
+	d.plugin.SetTimeout(connection.RequestTimeout)
+	return connection.Run(ctx)
+}

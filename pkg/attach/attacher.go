@@ -1,0 +1,328 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+	"github.com/sirupsen/logrus"
+)
+
+// ErrUnknownSandbox says that a sandbox has no attachments here.
+var ErrUnknownSandbox = errors.New("unknown sandbox")
+
+// Device is one way of giving a VF to a pod.
+type Device interface {
+	// Rest reads how the VF lies in the host.
+	Rest(address vf.PCIAddress) (Resting, error)
+	// Attach brings the VF into the namespace; see Netdev.Attach.
+	Attach(ctx context.Context, a *Attachment, pf vf.PF, have vf.Settings, ns *vf.Namespace) error
+	// Release brings it back clean; see Netdev.Release.
+	Release(ctx context.Context, a Attachment, pf vf.PF, ns *vf.Namespace) error
+	// Unclean says in what a VF in the host differs from a clean one.
+	Unclean(a Attachment, pf vf.PF) error
+}
+
+// Times bound the waits. All of them are off the hooks but for those that a caller's context bounds.
+type Times struct {
+	// Attach and Release bound one try.
+	Attach, Release time.Duration
+	// Retry is the pause after the first failed release; it doubles up to MaxRetry.
+	Retry, MaxRetry time.Duration
+	// Again is how long a failed attach stays failed before the gate tries anew.
+	Again time.Duration
+	// Absent is how long a sandbox may be missing from the runtime's list while its namespace lives.
+	Absent time.Duration
+}
+
+// DefaultTimes are right for real adapters.
+func DefaultTimes() Times {
+	return Times{
+		Attach: 30 * time.Second, Release: 30 * time.Second, Retry: time.Second, MaxRetry: time.Minute,
+		Again: 2 * time.Second, Absent: 30 * time.Second,
+	}
+}
+
+// Attacher is the node's attachments.
+type Attacher struct {
+	pool    *inventory.Pool
+	journal *journal.Journal
+	results *Results
+	device  Device
+	// settings reads what the PFs have set; a VF that was read back as clean is not asked for.
+	settings func(vf.PF) (map[int]vf.Settings, error)
+	open     func(path string) (*vf.Namespace, error)
+	times    Times
+	log      logrus.FieldLogger
+
+	workers *workers
+	ctx     context.Context
+	lives   sync.WaitGroup
+
+	mutex   sync.Mutex
+	entries map[string]*entry
+}
+
+// Options are what an Attacher is made of.
+type Options struct {
+	Pool     *inventory.Pool
+	Journal  *journal.Journal
+	Results  *Results
+	Device   Device
+	Settings func(vf.PF) (map[int]vf.Settings, error)
+	// Open opens the network namespace at a path; vf.OpenNamespace but in tests.
+	Open  func(path string) (*vf.Namespace, error)
+	Times Times
+	Log   logrus.FieldLogger
+}
+
+// New makes an Attacher whose work ends with ctx: what is under way is finished, what has not begun stays journaled.
+func New(ctx context.Context, o Options) *Attacher {
+	return &Attacher{
+		pool: o.Pool, journal: o.Journal, results: o.Results, device: o.Device, settings: o.Settings, open: o.Open,
+		times: o.Times, log: o.Log, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
+	}
+}
+
+// phase is where a sandbox stands as a whole.
+type phase int
+
+const (
+	// recovering: from the journal, and nobody knows yet whether the sandbox lives.
+	recovering phase = iota
+	attaching
+	ready
+	failed
+	releasing
+)
+
+// entry is one sandbox. Its fields belong to the Attacher's mutex.
+type entry struct {
+	sandbox     Sandbox
+	wants       []Want
+	isolate     bool
+	attachments []Attachment
+	phase       phase
+	err         error
+	failedAt    time.Time
+	// listed tells that the runtime has named the sandbox since the daemon started.
+	listed bool
+	// absentSince is when the runtime's list first lacked the sandbox.
+	absentSince time.Time
+
+	claim *inventory.Claim
+	// ns is open while work is under way, and closed by the one who ends that work.
+	ns *vf.Namespace
+	// withdrawn is closed when the VFs of a failed attempt are back.
+	withdrawn chan struct{}
+	// cancel calls the attach off; settled is closed when the attach has come to an end.
+	cancel  context.CancelFunc
+	settled chan struct{}
+}
+
+// Attach claims VFs for a sandbox and starts the kernel's work. It opens the namespace and decides; it does not wait.
+// A sandbox that is known already is left as it is. The error is a refusal: nothing is claimed then.
+func (a *Attacher) Attach(sandbox Sandbox, wants []Want, isolate bool) error {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if known, ok := a.entries[sandbox.ID]; ok {
+		if known.phase == releasing {
+			return fmt.Errorf("sandbox %s is being released", sandbox.ID)
+		}
+		return nil
+	}
+	e := &entry{sandbox: sandbox, wants: wants, isolate: isolate}
+	if err := a.begin(e); err != nil {
+		return err
+	}
+	a.entries[sandbox.ID] = e
+	return nil
+}
+
+// begin starts an attempt; the caller holds the mutex.
+func (a *Attacher) begin(e *entry) error {
+	ns, err := a.open(e.sandbox.NetNS)
+	if err != nil {
+		return fmt.Errorf("the pod's network namespace: %w", err)
+	}
+	groups := make([]inventory.Group, len(e.wants))
+	for i, want := range e.wants {
+		groups[i] = want.group()
+	}
+	claim, err := a.pool.Claim(e.sandbox.ID, groups, e.isolate)
+	if err != nil {
+		return errors.Join(err, ns.Close())
+	}
+	e.sandbox.NetNSInode = ns.Inode()
+	e.claim, e.ns, e.attachments, e.err = claim, ns, nil, nil
+	a.start(e, a.attach)
+	return nil
+}
+
+// start runs one attempt in a goroutine of its own; the caller holds the mutex.
+func (a *Attacher) start(e *entry, attempt func(context.Context, *entry) error) {
+	ctx, cancel := context.WithTimeout(a.ctx, a.times.Attach)
+	e.phase, e.cancel, e.settled = attaching, cancel, make(chan struct{})
+	settled := e.settled
+	a.lives.Go(func() {
+		defer cancel()
+		a.settle(e, attempt(ctx, e), settled)
+	})
+}
+
+// Ready waits until all attachments of a sandbox are there, and gives them. When ctx ends first, or the attach has
+// failed, the error says what is the matter; asking again is right in both cases, and tries a failed attach anew.
+func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, error) {
+	a.mutex.Lock()
+	e, ok := a.entries[sandbox]
+	if !ok {
+		a.mutex.Unlock()
+		return nil, ErrUnknownSandbox
+	}
+	e.absentSince = time.Time{}
+	if e.again(a.times.Again) {
+		if err := a.begin(e); err != nil {
+			e.err, e.failedAt = err, time.Now()
+		}
+	}
+	settled := e.settled
+	a.mutex.Unlock()
+	if settled != nil {
+		select {
+		case <-settled:
+		case <-ctx.Done():
+		}
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	switch e.phase {
+	case ready:
+		return slices.Clone(e.attachments), nil
+	case failed:
+		return nil, e.err
+	case releasing:
+		return nil, fmt.Errorf("sandbox %s is being released", sandbox)
+	case recovering:
+		return nil, errors.New("the daemon has just started and is still finding out what the pod has; the container is tried again")
+	}
+	return nil, fmt.Errorf("still at work: %s; the container is tried again", e.progress())
+}
+
+// again tells whether a failed attach is to be tried anew: not at once, not before its VFs are back, and not when
+// nobody knows what the pod may have.
+func (e *entry) again(pause time.Duration) bool {
+	if e.phase != failed || len(e.wants) == 0 || time.Since(e.failedAt) < pause {
+		return false
+	}
+	select {
+	case <-e.withdrawn:
+		return true
+	default:
+		return e.withdrawn == nil
+	}
+}
+
+func (e *entry) progress() string {
+	var steps []string
+	for _, one := range e.attachments {
+		steps = append(steps, fmt.Sprintf("%s %s (%s)", one.Interface, one.State, one.Address))
+	}
+	if len(steps) == 0 {
+		return "waiting for VFs that are in release"
+	}
+	return strings.Join(steps, ", ")
+}
+
+// Known tells whether a sandbox has attachments here, in any state.
+func (a *Attacher) Known(sandbox string) bool {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	_, ok := a.entries[sandbox]
+	return ok
+}
+
+// Release hands a sandbox over for release and returns at once. It opens the namespace, so that the VFs can be fetched
+// after the runtime has removed it. A sandbox that is not known, or in release already, is success.
+func (a *Attacher) Release(sandbox string) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	e, ok := a.entries[sandbox]
+	if !ok || e.phase == releasing {
+		return
+	}
+	if e.cancel != nil {
+		e.cancel()
+	}
+	ns, err := a.open(e.sandbox.NetNS)
+	if err == nil && e.sandbox.NetNSInode != 0 && ns.Inode() != e.sandbox.NetNSInode {
+		_ = ns.Close() // another sandbox's namespace at the same path
+		ns = nil
+	}
+	settled, withdrawn := e.settled, e.withdrawn
+	e.phase = releasing
+	for i := range e.attachments {
+		e.attachments[i].State = Releasing
+		a.pool.Release(sandbox, e.attachments[i].Address, "")
+	}
+	a.lives.Go(func() {
+		await(settled)
+		await(withdrawn)
+		a.release(e, ns)
+	})
+}
+
+func await(end chan struct{}) {
+	if end != nil {
+		<-end
+	}
+}
+
+// Pod is a sandbox with its attachments, as people see it.
+type Pod struct {
+	Sandbox     Sandbox
+	Err         error
+	Attachments []Attachment
+}
+
+// Pods lists the sandboxes by namespace, name and id.
+func (a *Attacher) Pods() []Pod {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	var pods []Pod
+	for _, e := range a.entries {
+		attachments := slices.Clone(e.attachments)
+		if len(attachments) == 0 {
+			attachments = e.promised()
+		}
+		pods = append(pods, Pod{Sandbox: e.sandbox, Err: e.err, Attachments: attachments})
+	}
+	slices.SortFunc(pods, func(a, b Pod) int {
+		return strings.Compare(a.Sandbox.Namespace+"/"+a.Sandbox.Name+"/"+a.Sandbox.ID, b.Sandbox.Namespace+"/"+b.Sandbox.Name+"/"+b.Sandbox.ID)
+	})
+	return pods
+}
+
+// promised shows what a sandbox waits for, or failed to get, before it has VFs.
+func (e *entry) promised() []Attachment {
+	var attachments []Attachment
+	for _, want := range e.wants {
+		for _, name := range want.Interfaces {
+			one := Attachment{Network: want.Network, Interface: name, State: Waiting, CNIVersion: want.CNIVersion}
+			if e.phase == failed {
+				one.State, one.Error = Failed, e.err.Error()
+			}
+			attachments = append(attachments, one)
+		}
+	}
+	return attachments
+}
+
+// Wait waits for all work to end, after the context given to New has ended.
+func (a *Attacher) Wait() { a.lives.Wait() }

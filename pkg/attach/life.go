@@ -1,0 +1,283 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+	"github.com/sirupsen/logrus"
+)
+
+// record is what the journal holds of a sandbox.
+type record struct {
+	Sandbox     Sandbox      `json:"sandbox"`
+	Releasing   bool         `json:"releasing,omitempty"`
+	Attachments []Attachment `json:"attachments"`
+}
+
+// attach is one attempt: claim granted, intent on disk, then the kernel, each VF on its PF's worker.
+func (a *Attacher) attach(ctx context.Context, e *entry) error {
+	select {
+	case <-e.claim.Granted:
+	case <-ctx.Done():
+		return errors.New("no VF came free in time: those in release are not clean yet")
+	}
+	attachments, err := a.plan(e)
+	if err != nil {
+		return err
+	}
+	a.mutex.Lock()
+	e.attachments = attachments
+	a.mutex.Unlock()
+	if err := a.put(e); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	return a.bring(ctx, e, func(vf.PF, int) (vf.Settings, error) { return vf.DefaultSettings(), nil })
+}
+
+// plan makes attachments of the granted VFs.
+func (a *Attacher) plan(e *entry) ([]Attachment, error) {
+	var attachments []Attachment
+	for i, want := range e.wants {
+		for j, one := range e.claim.VFs[i] {
+			pf, _, ok := a.pool.Find(one.Address)
+			if !ok {
+				return nil, fmt.Errorf("network %q: %w: %s", want.Network, errGone, one.Address)
+			}
+			resting, err := a.device.Rest(one.Address)
+			if err != nil {
+				return nil, fmt.Errorf("network %q: %w", want.Network, err)
+			}
+			attachments = append(attachments, newAttachment(want, want.Interfaces[j], pf, one, resting))
+		}
+	}
+	return attachments, nil
+}
+
+// bring attaches all of a sandbox's VFs, whatever way each has gone already, and writes the results.
+func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, int) (vf.Settings, error)) error {
+	attachments := a.copyOf(e)
+	errs := make([]error, len(attachments))
+	var all sync.WaitGroup
+	for i := range attachments {
+		all.Go(func() {
+			one := &attachments[i]
+			errs[i] = a.workers.Do(ctx, one.PF, func() error { return a.bringOne(ctx, e, one, have) })
+			if errs[i] != nil {
+				errs[i] = fmt.Errorf("network %q: attach %s as %s: %w", one.Network, one.Address, one.Interface, errs[i])
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := a.results.Write(e.sandbox.ID, attachments); err != nil {
+		return err
+	}
+	a.mutex.Lock()
+	e.attachments = attachments
+	a.mutex.Unlock()
+	return a.put(e)
+}
+
+func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have func(vf.PF, int) (vf.Settings, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	begun := time.Now()
+	pf, _, ok := a.pool.Find(one.Address)
+	if !ok {
+		return errGone
+	}
+	settings, err := have(pf, one.VFID)
+	if err != nil {
+		return err
+	}
+	if err := a.device.Attach(ctx, one, pf, settings, e.ns); err != nil {
+		return err
+	}
+	if one.Result, err = one.result(e.sandbox.NetNS); err != nil {
+		return err
+	}
+	one.State, one.Error = Attached, ""
+	a.logOf(e.sandbox, *one).WithField("took", time.Since(begun).String()).Info("VF attached")
+	return nil
+}
+
+// settle ends an attempt: with all attachments there, or with all VFs on their way back.
+func (a *Attacher) settle(e *entry, err error, settled chan struct{}) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	defer close(settled)
+	switch {
+	case e.phase != attaching:
+		// Called off: the release, which waits for settled, brings back what is there.
+	case err == nil:
+		for _, one := range e.attachments {
+			a.pool.Attach(e.sandbox.ID, one.Address)
+		}
+		e.phase = ready
+		a.closeNamespace(e)
+	case a.ctx.Err() != nil:
+		a.closeNamespace(e) // the daemon ends; the next one goes on from the journal
+	default:
+		e.phase, e.err, e.failedAt = failed, err, time.Now()
+		a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Error("attach failed; its VFs are on their way back")
+		a.withdraw(e)
+	}
+}
+
+// withdraw brings the VFs of a failed attempt back. The caller holds the mutex.
+func (a *Attacher) withdraw(e *entry) {
+	withdrawn := make(chan struct{})
+	ns := e.ns
+	e.ns, e.withdrawn = nil, withdrawn
+	a.markReleasing(e)
+	a.lives.Go(func() {
+		defer close(withdrawn)
+		a.bringBack(e, ns)
+		a.mutex.Lock()
+		defer a.mutex.Unlock()
+		if len(e.attachments) == 0 {
+			a.forget(e.sandbox.ID)
+		}
+	})
+}
+
+// markReleasing frees what was claimed and never planned, and marks the rest. The caller holds the mutex.
+func (a *Attacher) markReleasing(e *entry) {
+	for i := range e.attachments {
+		e.attachments[i].State = Releasing
+		a.pool.Release(e.sandbox.ID, e.attachments[i].Address, "")
+	}
+	a.pool.Unclaim(e.sandbox.ID)
+}
+
+// release is the end of a sandbox: its VFs come back, then its traces go.
+func (a *Attacher) release(e *entry, ns *vf.Namespace) {
+	a.mutex.Lock()
+	if ns == nil {
+		ns, e.ns = e.ns, nil
+	}
+	a.closeNamespace(e)
+	a.markReleasing(e)
+	a.mutex.Unlock()
+	a.bringBack(e, ns)
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if len(e.attachments) == 0 {
+		delete(a.entries, e.sandbox.ID)
+		a.forget(e.sandbox.ID)
+	}
+}
+
+// bringBack releases each VF of e until it is clean, and takes it off the list then. The namespace is closed after the
+// first try: without us the kernel ends it, which sends home what could not be moved.
+func (a *Attacher) bringBack(e *entry, ns *vf.Namespace) {
+	attachments := a.copyOf(e)
+	if len(attachments) > 0 {
+		if err := a.put(e); err != nil {
+			a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Warn("release goes on without its journal")
+		}
+	}
+	var all, first sync.WaitGroup
+	for _, one := range attachments {
+		first.Add(1)
+		all.Go(func() {
+			err := a.releaseOne(e, one, ns)
+			first.Done()
+			for pause := a.times.Retry; err != nil; pause = min(2*pause, a.times.MaxRetry) {
+				select {
+				case <-a.ctx.Done():
+					return // the journal holds it
+				case <-time.After(pause):
+				}
+				err = a.releaseOne(e, one, nil)
+			}
+		})
+	}
+	first.Wait()
+	if ns != nil {
+		_ = ns.Close()
+	}
+	all.Wait()
+}
+
+// releaseOne is one try. It is not cut short by the daemon's end, only by its own time.
+func (a *Attacher) releaseOne(e *entry, one Attachment, ns *vf.Namespace) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), a.times.Release)
+	defer cancel()
+	begun := time.Now()
+	pf, _, ok := a.pool.Find(one.Address)
+	var err error
+	if !ok {
+		err = errGone
+	} else {
+		err = a.workers.Do(ctx, one.PF, func() error { return a.device.Release(ctx, one, pf, ns) })
+	}
+	log := a.logOf(e.sandbox, one)
+	if errors.Is(err, errGone) {
+		log.Warn("VF is gone; nothing to release")
+		a.pool.Exclude(e.sandbox.ID, one.Address, "is gone")
+		err = nil
+	} else if err != nil {
+		log.WithError(err).Error("VF in quarantine; release is tried again")
+		a.pool.Release(e.sandbox.ID, one.Address, err.Error())
+	} else {
+		a.pool.Free(e.sandbox.ID, one.Address)
+		log.WithField("took", time.Since(begun).String()).Info("VF free")
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	e.attachments = slices.DeleteFunc(e.attachments, func(each Attachment) bool { return err == nil && each.Address == one.Address })
+	for i := range e.attachments {
+		if e.attachments[i].Address == one.Address {
+			e.attachments[i].Error = err.Error()
+		}
+	}
+	return err
+}
+
+// put writes the entry's record, without the mutex: a slow disk holds up this sandbox only.
+func (a *Attacher) put(e *entry) error {
+	a.mutex.Lock()
+	r := record{Sandbox: e.sandbox, Releasing: e.phase == releasing || e.phase == failed, Attachments: slices.Clone(e.attachments)}
+	a.mutex.Unlock()
+	return a.journal.Put(r.Sandbox.ID, r)
+}
+
+// forget removes the traces of a sandbox that has no VF any more.
+func (a *Attacher) forget(sandbox string) {
+	err := errors.Join(a.results.Remove(sandbox), a.journal.Delete(sandbox))
+	if err != nil {
+		a.log.WithField("sandbox", sandbox).WithError(err).Warn("traces of a released sandbox stay on disk")
+	}
+}
+
+func (a *Attacher) copyOf(e *entry) []Attachment {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return slices.Clone(e.attachments)
+}
+
+func (a *Attacher) closeNamespace(e *entry) {
+	if e.ns != nil {
+		_ = e.ns.Close()
+		e.ns = nil
+	}
+}
+
+func (a *Attacher) logOf(sandbox Sandbox, one Attachment) *logrus.Entry {
+	return a.log.WithFields(sandboxFields(sandbox)).WithFields(logrus.Fields{
+		"pci": one.Address.String(), "pf": one.PFName, "vf": one.VFID, "interface": one.Interface, "network": one.Network,
+	})
+}
+
+func sandboxFields(sandbox Sandbox) logrus.Fields {
+	return logrus.Fields{"sandbox": sandbox.ID, "pod": sandbox.Name, "namespace": sandbox.Namespace}
+}

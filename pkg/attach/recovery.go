@@ -1,0 +1,227 @@
+package attach
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+// Live is a sandbox that the runtime knows, with what its pod asks for.
+type Live struct {
+	Sandbox Sandbox
+	Wants   []Want
+	Isolate bool
+}
+
+// Recover takes over what the journal tells, before the runtime is asked: VFs of known sandboxes are theirs, those of
+// sandboxes that have ended are released, and free VFs that are not clean are made so.
+func (a *Attacher) Recover() error {
+	records, broken, err := a.journal.Load()
+	if err != nil {
+		return err
+	}
+	for _, one := range broken {
+		a.log.WithField("file", one.Path).WithError(one.Reason).Error("a journal record is unreadable and was set aside")
+	}
+	for _, one := range records {
+		if one.Earlier {
+			a.forget(one.Sandbox)
+			continue
+		}
+		if err := a.adopt(one.Sandbox, one.Value); err != nil {
+			a.log.WithField("sandbox", one.Sandbox).WithError(err).Error("a journal record makes no sense and was set aside")
+			if err := a.journal.SetAside(one.Sandbox); err != nil {
+				a.log.WithField("sandbox", one.Sandbox).WithError(err).Error("a journal record cannot be set aside")
+			}
+		}
+	}
+	return a.clean()
+}
+
+func (a *Attacher) adopt(sandbox string, value json.RawMessage) error {
+	decoder := json.NewDecoder(bytes.NewReader(value))
+	decoder.DisallowUnknownFields()
+	var r record
+	if err := decoder.Decode(&r); err != nil {
+		return err
+	}
+	if r.Sandbox.ID != sandbox {
+		return fmt.Errorf("it is of sandbox %q", r.Sandbox.ID)
+	}
+	e := &entry{sandbox: r.Sandbox, phase: recovering}
+	for _, one := range r.Attachments {
+		if !a.pool.Adopt(sandbox, one.Address) {
+			a.logOf(e.sandbox, one).Warn("VF of a journaled attachment is gone, or another's")
+			continue
+		}
+		e.attachments = append(e.attachments, one)
+	}
+	a.mutex.Lock()
+	a.entries[sandbox] = e
+	a.mutex.Unlock()
+	if r.Releasing || a.ended(e) {
+		a.Release(sandbox)
+	}
+	return nil
+}
+
+// ended tells whether the sandbox's network namespace is gone. While in doubt it is not.
+func (a *Attacher) ended(e *entry) bool {
+	inode, err := vf.NamespaceInode(e.sandbox.NetNS)
+	if err != nil {
+		return errors.Is(err, vf.ErrNoNamespace)
+	}
+	return e.sandbox.NetNSInode != 0 && inode != e.sandbox.NetNSInode
+}
+
+// clean makes VFs clean that nobody has: somebody had them before, and the journal was lost.
+func (a *Attacher) clean() error {
+	for _, provider := range a.pool.Providers() {
+		if provider.Reason != "" || len(provider.VFs) == 0 {
+			continue
+		}
+		settings, err := a.settings(provider.PF)
+		if err != nil {
+			return err
+		}
+		for _, one := range provider.VFs {
+			if one.State == inventory.Free {
+				a.cleanOne(provider.PF, *one, settings[one.ID])
+			}
+		}
+	}
+	return nil
+}
+
+func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
+	resting, err := a.device.Rest(one.Address)
+	if err == nil && len(have.Differences(vf.DefaultSettings())) == 0 {
+		return
+	}
+	if err == nil && resting.MAC == have.MAC {
+		resting.MAC = randomMAC() // its address is one that was chosen for a pod
+	}
+	e := &entry{phase: releasing, attachments: []Attachment{{
+		Address: one.Address, PF: pf.Address, PFName: pf.Name(), VFID: one.ID, Driver: one.Driver, NUMANode: one.NUMANode,
+		Resting: resting, State: Releasing,
+	}}}
+	if !a.pool.Adopt("", one.Address) {
+		return
+	}
+	a.pool.Release("", one.Address, fmt.Sprintf("was found unclean: %s", have))
+	a.lives.Go(func() { a.bringBack(e, nil) })
+}
+
+// randomMAC is a locally administered unicast address.
+func randomMAC() vf.MAC {
+	var mac vf.MAC
+	if _, err := rand.Read(mac[:]); err != nil {
+		panic("no random numbers: " + err.Error())
+	}
+	mac[0] = mac[0]&^1 | 2
+	return mac
+}
+
+// Reconcile takes the runtime's list of sandboxes: what was cut short is finished, pods that started while the daemon
+// was away are attached, sandboxes that are gone are released. It starts the work and does not wait for it. The
+// refusals are of sandboxes that could not be attached late.
+func (a *Attacher) Reconcile(live []Live) map[string]error {
+	byID := map[string]Live{}
+	for _, one := range live {
+		byID[one.Sandbox.ID] = one
+	}
+	for _, id := range a.known() {
+		one, found := byID[id]
+		a.reconcile(id, one, found)
+	}
+	refused := map[string]error{}
+	for _, one := range live {
+		if len(one.Wants) == 0 {
+			continue
+		}
+		if err := a.Attach(one.Sandbox, one.Wants, one.Isolate); err != nil {
+			refused[one.Sandbox.ID] = err
+		}
+	}
+	return refused
+}
+
+func (a *Attacher) known() []string {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	var ids []string
+	for id := range a.entries {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (a *Attacher) reconcile(id string, live Live, found bool) {
+	a.mutex.Lock()
+	e, ok := a.entries[id]
+	if !ok || e.phase == releasing {
+		a.mutex.Unlock()
+		return
+	}
+	ended := a.ended(e)
+	if found {
+		e.wants, e.isolate, e.absentSince, e.listed = live.Wants, live.Isolate, time.Time{}, true
+		if e.phase == recovering && !ended {
+			a.resume(e)
+		}
+	} else if e.absentSince.IsZero() {
+		e.absentSince = time.Now()
+	}
+	a.mutex.Unlock()
+	if ended {
+		a.Release(id)
+	}
+}
+
+// resume finishes what a killed daemon began, or sees that nothing is missing. The caller holds the mutex.
+func (a *Attacher) resume(e *entry) {
+	ns, err := a.open(e.sandbox.NetNS)
+	if err != nil {
+		return // the sweep looks again
+	}
+	e.ns = ns
+	a.start(e, func(ctx context.Context, e *entry) error {
+		return a.bring(ctx, e, func(pf vf.PF, id int) (vf.Settings, error) {
+			settings, err := a.settings(pf)
+			if err != nil {
+				return vf.Settings{}, err
+			}
+			have, known := settings[id]
+			if !known {
+				return vf.Settings{}, fmt.Errorf("PF %s does not report VF %d", pf.Name(), id)
+			}
+			return have, nil
+		})
+	})
+}
+
+// Sweep releases sandboxes whose end nobody told: the network namespace is gone, or the runtime has not listed them for
+// some time. Call it every few seconds.
+func (a *Attacher) Sweep() {
+	for _, id := range a.known() {
+		a.mutex.Lock()
+		e, ok := a.entries[id]
+		over := ok && e.phase != releasing &&
+			(a.ended(e) || (!e.absentSince.IsZero() && time.Since(e.absentSince) > a.times.Absent))
+		if ok && e.phase == recovering && e.listed && !over {
+			a.resume(e)
+		}
+		a.mutex.Unlock()
+		if over {
+			a.log.WithFields(sandboxFields(e.sandbox)).Warn("sandbox has ended without a word of the runtime")
+			a.Release(id)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// nriPlugin is the key of containerd's NRI settings; see containerd's docs/NRI.md.
+const nriPlugin = "io.containerd.nri.v1.nri"
+
+const subjectContainerd = "containerd's NRI"
+
+// containerdConfig is the part of containerd's config that matters here.
+type containerdConfig struct {
+	Version int                   `toml:"version"`
+	Imports []string              `toml:"imports"`
+	Plugins map[string]pluginTOML `toml:"plugins"`
+}
+
+type pluginTOML struct {
+	Disable            *bool          `toml:"disable"`
+	DisableConnections *bool          `toml:"disable_connections"`
+	RequestTimeout     string         `toml:"plugin_request_timeout"`
+	Validator          *validatorTOML `toml:"default_validator"`
+}
+
+type validatorTOML struct {
+	Enable          bool     `toml:"enable"`
+	RequiredPlugins []string `toml:"required_plugins"`
+}
+
+func checkContainerd(path string) []Finding {
+	all, err := readContainerd(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return append([]Finding{{OK, subjectContainerd, path + " does not exist: containerd's defaults, with NRI on from 2.0 on and off in 1.7", ""}},
+			checkRequired(pluginTOML{}))
+	}
+	if err != nil {
+		return []Finding{{Warning, subjectContainerd, err.Error(), "say --containerd-config"}}
+	}
+	nri := all.Plugins[nriPlugin]
+	var findings []Finding
+	switch {
+	case nri.Disable != nil && *nri.Disable:
+		findings = append(findings, Finding{Failure, subjectContainerd, "is off", fmt.Sprintf("in %s: [plugins.%q] disable = false", path, nriPlugin)})
+	case nri.Disable == nil && all.Version < 3:
+		findings = append(findings, Finding{Warning, subjectContainerd, "is on by default in containerd 2, off in 1.7; the config says nothing",
+			fmt.Sprintf("in %s: [plugins.%q] disable = false", path, nriPlugin)})
+	default:
+		findings = append(findings, Finding{OK, subjectContainerd, "is on", ""})
+	}
+	if nri.DisableConnections != nil && *nri.DisableConnections {
+		findings = append(findings, Finding{Failure, subjectContainerd, "takes no connections: only pre-installed plugins work",
+			"disable_connections = false, or install nri-sriov in /opt/nri/plugins"})
+	}
+	if nri.RequestTimeout != "" {
+		findings = append(findings, checkTimeout(nri.RequestTimeout))
+	}
+	return append(findings, checkRequired(nri))
+}
+
+func checkTimeout(text string) Finding {
+	timeout, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return Finding{Failure, subjectContainerd, fmt.Sprintf("plugin_request_timeout %q is no duration", text), `plugin_request_timeout = "2s"`}
+	case timeout < time.Second:
+		return Finding{Warning, subjectContainerd, fmt.Sprintf("plugin_request_timeout %s leaves the gate %s", timeout, timeout*7/10), `plugin_request_timeout = "2s" is the default`}
+	}
+	return Finding{OK, subjectContainerd, "plugin_request_timeout is " + timeout.String(), ""}
+}
+
+func checkRequired(nri pluginTOML) Finding {
+	if nri.Validator != nil && nri.Validator.Enable && slices.Contains(nri.Validator.RequiredPlugins, "nri-sriov") {
+		return Finding{OK, "required_plugins", "no container starts while nri-sriov is away", ""}
+	}
+	return Finding{Warning, "required_plugins", "pods that start while nri-sriov is away start without their VFs, and get them late",
+		fmt.Sprintf("containerd 2.2 and later: [plugins.%q.default_validator] enable = true, required_plugins = [\"nri-sriov\"]", nriPlugin)}
+}
+
+// readContainerd reads the file and its imports; what comes later wins, as in containerd.
+func readContainerd(path string) (containerdConfig, error) {
+	var all containerdConfig
+	files := []string{path}
+	for i := 0; i < len(files) && i < 100; i++ {
+		var one containerdConfig
+		text, err := os.ReadFile(files[i])
+		if err != nil {
+			return all, err
+		}
+		if err := toml.Unmarshal(text, &one); err != nil {
+			return all, fmt.Errorf("%s: %w", files[i], err)
+		}
+		if i == 0 {
+			all = one
+		} else if nri, ok := one.Plugins[nriPlugin]; ok {
+			if all.Plugins == nil {
+				all.Plugins = map[string]pluginTOML{}
+			}
+			all.Plugins[nriPlugin] = nri.over(all.Plugins[nriPlugin])
+		}
+		for _, pattern := range one.Imports {
+			if !filepath.IsAbs(pattern) {
+				pattern = filepath.Join(filepath.Dir(files[i]), pattern)
+			}
+			found, err := filepath.Glob(pattern)
+			if err != nil {
+				return all, fmt.Errorf("%s: imports: %w", files[i], err)
+			}
+			files = append(files, found...)
+		}
+	}
+	return all, nil
+}
+
+// over lays p's settings over those of base.
+func (p pluginTOML) over(base pluginTOML) pluginTOML {
+	if p.Disable != nil {
+		base.Disable = p.Disable
+	}
+	if p.DisableConnections != nil {
+		base.DisableConnections = p.DisableConnections
+	}
+	if p.RequestTimeout != "" {
+		base.RequestTimeout = p.RequestTimeout
+	}
+	if p.Validator != nil {
+		base.Validator = p.Validator
+	}
+	return base
+}

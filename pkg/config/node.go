@@ -1,0 +1,164 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+// Node is a valid configuration of a node.
+type Node struct {
+	// Source is the name of the file that was read; empty for Default, so also when there was no file.
+	Source string
+	// Providers are the PFs that are offered. Empty exactly when OfferAll is set.
+	Providers []Provider
+	// OfferAll offers every PF that has VFs.
+	OfferAll bool
+	// Networks are in the order of the file; there is at least one.
+	Networks []Network
+}
+
+// Network finds a network by its name.
+func (n *Node) Network(name string) (*Network, bool) {
+	for i := range n.Networks {
+		if n.Networks[i].Name == name {
+			return &n.Networks[i], true
+		}
+	}
+	return nil, false
+}
+
+// Provider is a PF whose VFs are offered. Exactly one of PF and Address names it.
+type Provider struct {
+	// PF is the name of the PF's interface; empty when Address names the PF.
+	PF string
+	// Address is the PF's PCI address; zero when PF names it.
+	Address vf.PCIAddress
+	// NumVFs is how many VFs are created when the PF has none, 0 to 256; 0 creates none.
+	NumVFs int
+	// VFs are the numbers of the VFs that are offered; nil offers all.
+	VFs IDSet
+	// Reserved is how many of the offered VFs are kept back.
+	Reserved int
+	// Traits describe the PF in the names of OpenStack placement.
+	Traits []string
+}
+
+// Name is how the file names the PF: by interface or by PCI address.
+func (p *Provider) Name() string {
+	if p.PF != "" {
+		return p.PF
+	}
+	return p.Address.String()
+}
+
+// Network is what pods name: which VFs will do, and what is done to them.
+type Network struct {
+	// Name is unique among the networks, also after EnvName.
+	Name string
+	// Namespaces are patterns such as team-* for who may use the network; empty admits every namespace.
+	Namespaces []string
+	// Required and Forbidden are traits that a PF must and must not have.
+	Required, Forbidden []string
+	// AnyOf holds sets of traits; of each set a PF must have at least one.
+	AnyOf [][]string
+	// Settings are complete but for the MAC, which is the pod's or the VF's own.
+	Settings vf.Settings
+	// MTU is in bytes, 68 to 65535; 0 leaves that of the VF.
+	MTU int
+	// AllowMAC and AllowIPs let a pod choose its MAC and its IPs.
+	AllowMAC, AllowIPs bool
+	// MACPrefix is what a pod's MAC must begin with, 1 to 5 bytes; nil is no limit.
+	MACPrefix []byte
+	// Subnets are what a pod's IPs must lie in, in masked form; nil is no limit.
+	Subnets []netip.Prefix
+	// Routes are added in the pod, in addition to those of IPAM.
+	Routes []Route
+	// IPAM gives addresses; nil leaves the network at layer 2.
+	IPAM *StaticIPAM
+	// CNIVersion is that of the reported result: 0.3.1, 0.4.0, 1.0.0 or 1.1.0.
+	CNIVersion string
+}
+
+// Route is a route in the pod.
+type Route struct {
+	// Dst is in masked form.
+	Dst netip.Prefix
+	// GW is of Dst's family; the zero Addr reaches Dst on the link.
+	GW netip.Addr
+}
+
+// StaticIPAM is the configuration of CNI's ipam type "static":
+// https://www.cni.dev/plugins/current/ipam/static/
+type StaticIPAM struct {
+	Addresses []Address
+	Routes    []Route
+	DNS       DNS
+}
+
+// Address is an address that the network gives.
+type Address struct {
+	// Prefix is the address itself with the length of its network's prefix.
+	Prefix netip.Prefix
+	// Gateway is of the address's family; the zero Addr is none.
+	Gateway netip.Addr
+}
+
+// DNS is what a CNI result says about name servers.
+type DNS struct {
+	// Nameservers are IP addresses.
+	Nameservers []string
+	// Domain is the local domain; empty is none.
+	Domain string
+	// Search and Options are as in resolv.conf.
+	Search, Options []string
+}
+
+// Default is the configuration of a node whose admin wrote none: every PF that has VFs is offered, and the network
+// "default" is a netdev without VLAN, with spoof checking, without trust, open to every namespace.
+func Default() *Node {
+	return &Node{OfferAll: true, Networks: []Network{{
+		Name: "default", Settings: vf.DefaultSettings(), CNIVersion: defaultCNIVersion,
+	}}}
+}
+
+// EnvName is the network's name in the names of environment variables: in upper case, with _ for - and dot.
+func (n *Network) EnvName() string {
+	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(n.Name))
+}
+
+// Admits tells whether the pods of a namespace may use the network.
+func (n *Network) Admits(namespace string) bool {
+	if len(n.Namespaces) == 0 {
+		return true
+	}
+	for _, pattern := range n.Namespaces {
+		if matches(pattern, namespace) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches compares text with a pattern in which * stands for any number of characters.
+func matches(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	rest, ok := strings.CutPrefix(text, parts[0])
+	if !ok {
+		return false
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		// The first place is the best one: it leaves the most for what follows.
+		at := strings.Index(rest, part)
+		if at < 0 {
+			return false
+		}
+		rest = rest[at+len(part):]
+	}
+	return strings.HasSuffix(rest, parts[last])
+}

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"github.com/nri-sriov/nri-sriov/pkg/strictyaml"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+// maxNumVFs is how many VFs have the numbers 0 to MaxVFID.
+const maxNumVFs = MaxVFID + 1
+
+func (v validation) providers(raws []rawProvider) []Provider {
+	if raws != nil && len(raws) == 0 {
+		v.Addf("providers", "the list is empty; leave it away to offer every PF that has VFs")
+	}
+	var providers []Provider
+	seen := map[string]string{}
+	for i := range raws {
+		path := index("providers", i)
+		provider := v.provider(path, &raws[i])
+		if provider.PF != "" || !provider.Address.IsZero() {
+			if first, twice := seen[provider.Name()]; twice {
+				v.Addf(path, "%s is already %s", provider.Name(), first)
+			} else {
+				seen[provider.Name()] = path
+			}
+		}
+		providers = append(providers, provider)
+	}
+	return providers
+}
+
+func (v validation) provider(path string, raw *rawProvider) Provider {
+	v.unsupported(path+".driver", raw.Driver != nil)
+	v.unsupported(path+".bandwidth", raw.Bandwidth != nil)
+	provider := Provider{
+		NumVFs:   v.number(path+".numVFs", raw.NumVFs, 0, 0, maxNumVFs),
+		Reserved: v.number(path+".reserved", raw.Reserved, 0, 0, maxNumVFs),
+		Traits:   v.list(path+".traits", raw.Traits, CheckTrait),
+	}
+	switch {
+	case raw.PF == nil && raw.PCIAddress == nil:
+		v.Addf(path, "pf or pciAddress is missing")
+	case raw.PF != nil && raw.PCIAddress != nil:
+		v.Addf(path, "pf and pciAddress are both there; one of them names the PF")
+	case raw.PF != nil:
+		v.check(path+".pf", CheckInterfaceName(*raw.PF))
+		provider.PF = *raw.PF
+	default:
+		provider.Address = v.pciAddress(path+".pciAddress", *raw.PCIAddress)
+	}
+	if raw.VFs != nil {
+		provider.VFs = v.vfs(path, *raw.VFs, provider.Reserved)
+	}
+	return provider
+}
+
+func (v validation) pciAddress(path, text string) vf.PCIAddress {
+	const longest = len("00000000:00:00.0")
+	if len(text) > longest {
+		v.Addf(path, "%s is not a PCI address such as 0000:01:00.0", strictyaml.Quote(text))
+		return vf.PCIAddress{}
+	}
+	address, err := vf.ParsePCIAddress(text)
+	if err == nil && address.IsZero() {
+		v.Addf(path, "%s is the root of the bus, not a PF", text)
+	}
+	v.check(path, err)
+	return address
+}
+
+func (v validation) vfs(path, text string, reserved int) IDSet {
+	set, err := ParseIDSet(text)
+	if err != nil {
+		v.check(path+".vfs", err)
+		return nil
+	}
+	if reserved > len(set) {
+		v.Addf(path+".reserved", "%d is more than the %d VFs of vfs %s", reserved, len(set), strictyaml.Quote(text))
+	}
+	return set
+}

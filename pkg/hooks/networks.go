@@ -1,0 +1,108 @@
+package hooks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/cni"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+// NetworksPath is where a container finds what it may use, NetworksEnv the variable that says so.
+const (
+	NetworksPath = "/run/nri-sriov/networks.json"
+	NetworksEnv  = "NRI_SRIOV_NETWORKS"
+	pciEnvPrefix = "PCIDEVICE_SRIOV_NRI_IO_"
+)
+
+// Networks is the content of networks.json.
+type Networks struct {
+	Networks []Network `json:"networks"`
+}
+
+// Network is one attachment as a container is told of it.
+type Network struct {
+	Network    string `json:"network"`
+	Interface  string `json:"interface"`
+	PCIAddress string `json:"pciAddress"`
+	PF         string `json:"pf"`
+	VFID       int    `json:"vfID"`
+	// Device is netdev or vfio.
+	Device string  `json:"device"`
+	Driver string  `json:"driver"`
+	MAC    string  `json:"mac"`
+	VLAN   vf.VLAN `json:"vlan"`
+	// MTU is in bytes.
+	MTU int `json:"mtu"`
+	// NUMANode is -1 when the firmware does not tell.
+	NUMANode int `json:"numaNode"`
+	// IPs are addresses with the length of their subnet's prefix.
+	IPs    []netip.Prefix `json:"ips"`
+	Routes []cni.Route    `json:"routes"`
+	// IOMMUGroup is left out when no IOMMU is on.
+	IOMMUGroup *int `json:"iommuGroup,omitempty"`
+	// DeviceNodes are what a container opens to drive the device; a netdev has none.
+	DeviceNodes []string `json:"deviceNodes"`
+	// Result is the CNI result.
+	Result json.RawMessage `json:"result"`
+}
+
+// adjust gives a container what it may know of the pod's attachments.
+func adjust(results *attach.Results, sandbox string, container *api.Container, attachments []attach.Attachment) (*api.ContainerAdjustment, error) {
+	if !idForm.MatchString(container.GetId()) {
+		return nil, fmt.Errorf("container id %q is not fit for a file name", container.GetId())
+	}
+	mine := slices.DeleteFunc(slices.Clone(attachments), func(one attach.Attachment) bool { return !one.UsableBy(container.GetName()) })
+	text, err := json.MarshalIndent(networksOf(mine), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("describe the networks: %w", err)
+	}
+	if slices.ContainsFunc(container.GetMounts(), func(m *api.Mount) bool { return m.GetDestination() == NetworksPath }) {
+		return nil, errors.New("the container has a mount of its own at " + NetworksPath)
+	}
+	source, err := results.WriteNetworks(sandbox, container.GetId(), text)
+	if err != nil {
+		return nil, err
+	}
+	adjustment := &api.ContainerAdjustment{}
+	adjustment.AddMount(&api.Mount{
+		Source: source, Destination: NetworksPath, Type: "bind", Options: []string{"bind", "ro", "nosuid", "nodev", "noexec"},
+	})
+	adjustment.AddEnv(NetworksEnv, NetworksPath)
+	addresses := map[string][]string{}
+	for _, one := range mine {
+		name := (&config.Network{Name: one.Network}).EnvName()
+		addresses[name] = append(addresses[name], one.Address.String())
+	}
+	for name, list := range addresses {
+		adjustment.AddEnv(pciEnvPrefix+name, strings.Join(list, ","))
+	}
+	return adjustment, nil
+}
+
+func networksOf(attachments []attach.Attachment) Networks {
+	all := Networks{Networks: []Network{}}
+	for _, one := range attachments {
+		network := Network{
+			Network: one.Network, Interface: one.Interface, PCIAddress: one.Address.String(), PF: one.PFName, VFID: one.VFID,
+			Device: "netdev", Driver: one.Driver, MAC: one.MAC.String(), VLAN: one.Settings.VLAN, MTU: one.EffectiveMTU,
+			NUMANode: one.NUMANode, IPs: []netip.Prefix{}, Routes: append([]cni.Route{}, one.Routes...),
+			DeviceNodes: []string{}, Result: one.Result,
+		}
+		for _, address := range one.Addresses {
+			network.IPs = append(network.IPs, address.Prefix)
+		}
+		if one.IOMMUGroup >= 0 {
+			network.IOMMUGroup = &one.IOMMUGroup
+		}
+		all.Networks = append(all.Networks, network)
+	}
+	return all
+}

@@ -1,0 +1,228 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+	"github.com/sirupsen/logrus"
+)
+
+// The stub leaves a handler with another signature out without a word.
+var (
+	_ stub.ConfigureInterface       = (*Plugin)(nil)
+	_ stub.SynchronizeInterface     = (*Plugin)(nil)
+	_ stub.RunPodInterface          = (*Plugin)(nil)
+	_ stub.StopPodInterface         = (*Plugin)(nil)
+	_ stub.RemovePodInterface       = (*Plugin)(nil)
+	_ stub.CreateContainerInterface = (*Plugin)(nil)
+)
+
+// gateShare is the part of the runtime's request timeout that the gate may use.
+const gateShare = 0.7
+
+// Node is what the hooks need of a node that is ready: its config, its attachments, and the files for containers.
+type Node struct {
+	Config   *config.Node
+	Attacher *attach.Attacher
+	Results  *attach.Results
+}
+
+// Plugin is the NRI plugin.
+type Plugin struct {
+	log logrus.FieldLogger
+	// configure is told the config text of the runtime, where this plugin was started by it.
+	configure func(text string) error
+	// timeout asks for the runtime's request timeout; request holds what it said at the last Configure.
+	timeout func() time.Duration
+	request atomic.Int64
+
+	node atomic.Pointer[Node]
+
+	// mutex guards last, the runtime's list that came before the node was ready.
+	mutex sync.Mutex
+	last  []*api.PodSandbox
+	// synchronised tells whether the runtime's list came since the last connection.
+	synchronised atomic.Bool
+}
+
+// New makes a plugin that refuses requests until it is told of a ready node. configure may be nil.
+func New(log logrus.FieldLogger, configure func(text string) error) *Plugin {
+	p := &Plugin{log: log, configure: configure, timeout: func() time.Duration { return stub.DefaultRequestTimeout }}
+	p.request.Store(int64(stub.DefaultRequestTimeout))
+	return p
+}
+
+// SetTimeout tells where the runtime's request timeout is to be asked for; call it before the plugin is started.
+func (p *Plugin) SetTimeout(timeout func() time.Duration) { p.timeout = timeout }
+
+// Start gives the plugin its node, and reconciles it with what the runtime has listed already.
+func (p *Plugin) Start(node *Node) {
+	p.mutex.Lock()
+	last := p.last
+	p.last = nil
+	p.node.Store(node)
+	p.mutex.Unlock()
+	if last != nil {
+		p.reconcile(node, last)
+	}
+}
+
+// Disconnected tells the plugin that the runtime is away.
+func (p *Plugin) Disconnected() { p.synchronised.Store(false) }
+
+// Synchronised tells whether the plugin is connected to the runtime and has its list of sandboxes.
+func (p *Plugin) Synchronised() bool { return p.synchronised.Load() }
+
+// Configure takes the config of a plugin that the runtime started; others bring their own.
+func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (api.EventMask, error) {
+	p.request.Store(int64(p.timeout()))
+	log := p.log.WithFields(logrus.Fields{"runtime": runtime, "version": version, "timeout": p.timeout().String()})
+	if p.configure != nil {
+		if err := p.configure(text); err != nil {
+			log.WithError(err).Error("the runtime's config is not valid")
+			return 0, err
+		}
+	}
+	log.Info("connected to the runtime")
+	return 0, nil
+}
+
+// Synchronize takes the runtime's list of sandboxes, and starts to make the node true to it.
+func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, _ []*api.Container) ([]*api.ContainerUpdate, error) {
+	p.mutex.Lock()
+	node := p.node.Load()
+	if node == nil {
+		p.last = append([]*api.PodSandbox{}, pods...)
+	}
+	p.mutex.Unlock()
+	if node != nil {
+		p.reconcile(node, pods)
+	}
+	p.synchronised.Store(true)
+	return nil, nil
+}
+
+func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
+	var live []attach.Live
+	facts := map[string]sandboxFacts{}
+	for _, pod := range pods {
+		f := factsOf(pod)
+		facts[f.id] = f
+		if !f.asks && !node.Attacher.Known(f.id) {
+			continue
+		}
+		one := attach.Live{Sandbox: f.sandbox()}
+		if f.asks {
+			wants, isolate, err := wantsOf(f, node.Config)
+			if err != nil {
+				p.logOf(f).WithError(err).Warn("pod asks for what it cannot have")
+			}
+			one.Wants, one.Isolate = wants, isolate
+		}
+		live = append(live, one)
+	}
+	late := 0
+	for id, err := range node.Attacher.Reconcile(live) {
+		if errors.Is(err, vf.ErrNoNamespace) {
+			continue // it has ended already
+		}
+		late++
+		p.logOf(facts[id]).WithError(err).Error("pod cannot be attached late")
+	}
+	p.log.WithFields(logrus.Fields{"sandboxes": len(pods), "asking": len(live), "refused": late}).Info("synchronised with the runtime")
+}
+
+// RunPodSandbox reads the pod's request, authorises it, claims VFs and starts the kernel's work. It waits for nothing.
+func (p *Plugin) RunPodSandbox(_ context.Context, pod *api.PodSandbox) error {
+	f := factsOf(pod)
+	if !f.asks {
+		return nil
+	}
+	if err := p.attach(f); err != nil {
+		p.logOf(f).WithError(err).Warn("pod refused")
+		return f.refusal(err)
+	}
+	return nil
+}
+
+func (p *Plugin) attach(f sandboxFacts) error {
+	node := p.node.Load()
+	if node == nil {
+		return errors.New("the daemon is still starting; the pod is tried again")
+	}
+	wants, isolate, err := wantsOf(f, node.Config)
+	if err != nil {
+		return err
+	}
+	return node.Attacher.Attach(f.sandbox(), wants, isolate)
+}
+
+// CreateContainer is the gate: no container of a pod that asks is created before all that it asked for is there.
+func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+	f := factsOf(pod)
+	node := p.node.Load()
+	if !f.asks && (node == nil || !node.Attacher.Known(f.id)) {
+		return nil, nil, nil
+	}
+	adjustment, err := p.admit(ctx, f, node, container)
+	if err != nil {
+		p.logOf(f).WithField("container", container.GetName()).WithError(err).Warn("container held back")
+		return nil, nil, f.refusal(err)
+	}
+	return adjustment, nil, nil
+}
+
+func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, container *api.Container) (*api.ContainerAdjustment, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(gateShare*float64(p.request.Load())))
+	defer cancel()
+	if node == nil {
+		return nil, errors.New("the daemon is still starting; the container is tried again")
+	}
+	attachments, err := node.Attacher.Ready(ctx, f.id)
+	if errors.Is(err, attach.ErrUnknownSandbox) {
+		// The sandbox ran while the daemon was away.
+		if err := p.attach(f); err != nil {
+			return nil, err
+		}
+		attachments, err = node.Attacher.Ready(ctx, f.id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return adjust(node.Results, f.id, container, attachments)
+}
+
+// StopPodSandbox hands the sandbox over for release.
+func (p *Plugin) StopPodSandbox(_ context.Context, pod *api.PodSandbox) error {
+	return p.release(pod)
+}
+
+// RemovePodSandbox does the same: it also comes without a stop before it.
+func (p *Plugin) RemovePodSandbox(_ context.Context, pod *api.PodSandbox) error {
+	return p.release(pod)
+}
+
+func (p *Plugin) release(pod *api.PodSandbox) error {
+	if node := p.node.Load(); node != nil {
+		node.Attacher.Release(pod.GetId())
+	}
+	return nil
+}
+
+func (p *Plugin) logOf(f sandboxFacts) *logrus.Entry {
+	return p.log.WithFields(logrus.Fields{"sandbox": f.id, "pod": f.name, "namespace": f.namespace})
+}
+
+// refusal is the sentence that the kubelet shows to the pod's owner.
+func (f sandboxFacts) refusal(err error) error {
+	return fmt.Errorf("nri-sriov: pod %s/%s: %w", f.namespace, f.name, err)
+}

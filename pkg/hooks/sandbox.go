@@ -1,0 +1,120 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/cni"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/request"
+)
+
+// sandboxFacts is what the runtime says of a sandbox.
+type sandboxFacts struct {
+	id, uid, namespace, name string
+	// netns is empty for a host-network pod, and for a sandbox that has ended.
+	netns   string
+	handler string
+	// asks tells whether the pod has the annotation; the two texts are what it says.
+	asks               bool
+	networks, grouping string
+}
+
+// factsOf looks the annotation up first: a pod without it costs no more than that.
+func factsOf(pod *api.PodSandbox) sandboxFacts {
+	networks, asks := pod.GetAnnotations()[request.NetworksAnnotation]
+	f := sandboxFacts{id: pod.GetId(), namespace: pod.GetNamespace(), name: pod.GetName(), asks: asks}
+	if !asks {
+		return f
+	}
+	f.uid, f.handler, f.networks = pod.GetUid(), pod.GetRuntimeHandler(), networks
+	f.grouping = pod.GetAnnotations()[request.GroupPolicyAnnotation]
+	for _, ns := range pod.GetLinux().GetNamespaces() {
+		if ns.GetType() == "network" {
+			f.netns = ns.GetPath()
+		}
+	}
+	return f
+}
+
+func (f sandboxFacts) sandbox() attach.Sandbox {
+	return attach.Sandbox{ID: f.id, Namespace: f.namespace, Name: f.name, UID: f.uid, NetNS: f.netns}
+}
+
+// idForm is what may become part of a path.
+var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
+
+// wantsOf turns what a pod says into what is to be attached, or into the one sentence why not.
+func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bool, err error) {
+	if !idForm.MatchString(f.id) {
+		return nil, false, fmt.Errorf("sandbox id %q is not fit for a file name", f.id)
+	}
+	pod, err := request.Parse(f.networks, f.grouping)
+	if err != nil {
+		return nil, false, fmt.Errorf("annotation %s: %w", request.NetworksAnnotation, err)
+	}
+	granted, err := request.Authorise(pod, node, f.namespace)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := f.fitForNetdev(); err != nil {
+		return nil, false, fmt.Errorf("network %q: %w", granted[0].Network.Name, err)
+	}
+	for _, one := range granted {
+		want, err := wantOf(one)
+		if err != nil {
+			return nil, false, fmt.Errorf("network %q: %w", one.Network.Name, err)
+		}
+		wants = append(wants, want)
+	}
+	return wants, pod.Isolate, nil
+}
+
+// fitForNetdev refuses sandboxes that cannot see an interface which is moved into their namespace.
+func (f sandboxFacts) fitForNetdev() error {
+	handler := strings.ToLower(f.handler)
+	switch {
+	case strings.Contains(handler, "gvisor") || strings.Contains(handler, "runsc"):
+		return fmt.Errorf("runtime handler %q (gVisor) copies the pod's interfaces when it starts and sees none that comes later: use a handler of runc", f.handler)
+	case strings.Contains(handler, "kata"):
+		return fmt.Errorf("runtime handler %q (Kata) scans the pod's interfaces before this plugin is asked: use a handler of runc", f.handler)
+	case f.netns == "":
+		return errors.New("a host-network pod has no network namespace to move an interface into: set hostNetwork: false")
+	}
+	return nil
+}
+
+func wantOf(one request.Granted) (attach.Want, error) {
+	network := one.Network
+	want := attach.Want{
+		Network: network.Name, Interfaces: one.Interfaces, Containers: one.Containers,
+		Settings: network.Settings, MTU: network.MTU, CNIVersion: network.CNIVersion,
+		Required:  append(append([]string{}, network.Required...), one.Required...),
+		Forbidden: append(append([]string{}, network.Forbidden...), one.Forbidden...),
+		AnyOf:     network.AnyOf,
+	}
+	want.Settings.MAC = one.MAC
+	for _, route := range network.Routes {
+		want.Routes = append(want.Routes, cni.Route{Destination: route.Dst, Gateway: route.GW})
+	}
+	if ipam := network.IPAM; ipam != nil {
+		for _, address := range ipam.Addresses {
+			want.Addresses = append(want.Addresses, cni.Address{Prefix: address.Prefix, Gateway: address.Gateway})
+		}
+		for _, route := range ipam.Routes {
+			want.Routes = append(want.Routes, cni.Route{Destination: route.Dst, Gateway: route.GW})
+		}
+		want.DNS = cni.DNS(ipam.DNS)
+	}
+	if len(want.Addresses) > 0 && len(want.Interfaces) > 1 {
+		return attach.Want{}, fmt.Errorf("it has static addresses, which only one VF of a pod can have: count is %d", len(want.Interfaces))
+	}
+	for _, prefix := range one.IPs {
+		want.Addresses = append(want.Addresses, cni.Address{Prefix: prefix})
+	}
+	return want, nil
+}

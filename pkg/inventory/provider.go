@@ -1,0 +1,135 @@
+package inventory
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+// State says what may be done with a VF.
+type State string
+
+// The states of a VF. Claimed VFs are being attached; releasing ones are on their way back, or quarantined with a
+// reason until they are clean; excluded ones are never given out.
+const (
+	Free      State = "free"
+	Claimed   State = "claimed"
+	Attached  State = "attached"
+	Releasing State = "releasing"
+	Excluded  State = "excluded"
+)
+
+// Provider is one PF with what it offers.
+type Provider struct {
+	PF vf.PF
+	// Traits are those found and those the admin gave, sorted.
+	Traits []string
+	// Reserved VFs of the offered ones are kept back.
+	Reserved int
+	// Reason says why the PF offers nothing, when it offers nothing.
+	Reason string
+	VFs    []*VF
+}
+
+// VF is a virtual function with its state.
+type VF struct {
+	vf.VF
+	State State
+	// Sandbox has it, unless it is free or excluded.
+	Sandbox string
+	// Reason says why it is excluded, or what keeps it from being free.
+	Reason string
+
+	// barred says why it is excluded whoever has had it.
+	barred    string
+	freeSince time.Time
+}
+
+// offered counts the VFs that may ever be given out, used those that are given out or not back yet.
+func (p *Provider) offered() (total, used int) {
+	for _, one := range p.VFs {
+		switch one.State {
+		case Excluded:
+		case Free:
+			total++
+		default:
+			total++
+			used++
+		}
+	}
+	return total, used
+}
+
+func (p *Provider) has(trait string) bool {
+	_, found := slices.BinarySearch(p.Traits, trait)
+	return found
+}
+
+// suits answers "" when the provider's traits are as the group wants them, else what is wrong.
+func (p *Provider) suits(g Group) string {
+	for _, trait := range g.Required {
+		if !p.has(trait) {
+			return "lacks " + trait
+		}
+	}
+	for _, trait := range g.Forbidden {
+		if p.has(trait) {
+			return "has " + trait
+		}
+	}
+	for _, any := range g.AnyOf {
+		if !slices.ContainsFunc(any, p.has) {
+			return "has none of " + strings.Join(any, ", ")
+		}
+	}
+	return ""
+}
+
+// shortage says why a provider that suits cannot serve count VFs.
+func (p *Provider) shortage(count int) string {
+	if p.Reason != "" {
+		return p.Reason
+	}
+	total, used := p.offered()
+	capacity := max(0, total-p.Reserved)
+	switch {
+	case total == 0:
+		return "offers no VF"
+	case capacity < count:
+		return fmt.Sprintf("offers %d of the %d VFs that one PF must serve", capacity, count)
+	case count > 1 && used < capacity:
+		return fmt.Sprintf("%d of %d in use, %d wanted of one PF", used, capacity, count)
+	}
+	return fmt.Sprintf("%d of %d in use", min(used, capacity), capacity)
+}
+
+// foundTraits are the traits that the hardware shows: HW_NIC_SRIOV of OpenStack's os-traits, and CUSTOM_DRIVER_*,
+// CUSTOM_VENDOR_* (PCI vendor id), CUSTOM_NUMA_*.
+func foundTraits(pf vf.PF) []string {
+	traits := []string{"HW_NIC_SRIOV"}
+	if pf.Driver != "" {
+		traits = append(traits, "CUSTOM_DRIVER_"+traitForm(pf.Driver))
+	}
+	if pf.Vendor != "" {
+		traits = append(traits, "CUSTOM_VENDOR_"+traitForm(pf.Vendor))
+	}
+	if pf.NUMANode >= 0 {
+		traits = append(traits, fmt.Sprintf("CUSTOM_NUMA_%d", pf.NUMANode))
+	}
+	return traits
+}
+
+func traitForm(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, text)
+}

@@ -1,0 +1,167 @@
+package vf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Interface is the state of one netdev in one network namespace.
+type Interface struct {
+	Index int
+	Name  string
+	// AltNames are its alternative names, which travel with it.
+	AltNames []string
+	MAC      MAC
+	// MTU is in bytes.
+	MTU int
+	// Up is the administrative state.
+	Up bool
+	// Promiscuous and AllMulticast are what was asked of the interface itself.
+	Promiscuous, AllMulticast bool
+	// Master is the index of the bridge or bond it is a port of, 0 when it is none.
+	Master int
+	// Parent is the PCI address of the function; zero for a virtual device, and on kernels before 5.14, which do not
+	// tell.
+	Parent PCIAddress
+}
+
+// ErrNoInterface says that a netdev is not where it was looked for.
+var ErrNoInterface = errors.New("no such interface")
+
+// ErrNameTaken says that the wanted interface name is in use in that namespace.
+var ErrNameTaken = errors.New("interface name is taken")
+
+// Interface finds a netdev of the namespace by name.
+func (n *Namespace) Interface(name string) (Interface, error) {
+	request, _ := linkMessage(unix.RTM_GETLINK, 0)
+	request.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	found, err := n.links(request)
+	if err != nil {
+		return Interface{}, fmt.Errorf("look for interface %s: %w", name, err)
+	}
+	return found[0], nil
+}
+
+// InterfaceOf finds the netdev of a PCI function in the namespace, whatever it is called there. It lists the
+// namespace's links, which is for the way back, not for the way in.
+func (n *Namespace) InterfaceOf(address PCIAddress) (Interface, error) {
+	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
+	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	found, err := n.links(request)
+	if err != nil && !errors.Is(err, ErrNoInterface) {
+		return Interface{}, fmt.Errorf("look for the interface of %s: %w", address, err)
+	}
+	for _, one := range found {
+		if one.Parent == address {
+			return one, nil
+		}
+	}
+	return Interface{}, fmt.Errorf("look for the interface of %s: %w", address, ErrNoInterface)
+}
+
+// Interface finds a netdev in the host's namespace by name.
+func (h *Host) Interface(name string) (Interface, error) { return h.net.Interface(name) }
+
+func (n *Namespace) links(request *nl.NetlinkRequest) ([]Interface, error) {
+	messages, err := n.send(request)
+	if errors.Is(err, unix.ENODEV) {
+		return nil, ErrNoInterface
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(messages) == 0 {
+		return nil, ErrNoInterface
+	}
+	found := make([]Interface, 0, len(messages))
+	for _, message := range messages {
+		link, err := netlink.LinkDeserialize(nil, message)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, newInterface(link.Attrs()))
+	}
+	return found, nil
+}
+
+func newInterface(attrs *netlink.LinkAttrs) Interface {
+	one := Interface{
+		Index: attrs.Index, Name: attrs.Name, AltNames: attrs.AltNames, MTU: attrs.MTU, Master: attrs.MasterIndex,
+		Up:           attrs.RawFlags&unix.IFF_UP != 0,
+		Promiscuous:  attrs.RawFlags&unix.IFF_PROMISC != 0,
+		AllMulticast: attrs.RawFlags&unix.IFF_ALLMULTI != 0,
+	}
+	if len(attrs.HardwareAddr) == len(one.MAC) {
+		one.MAC = MAC(attrs.HardwareAddr)
+	}
+	if attrs.ParentDevBus == "pci" {
+		if parent, err := ParsePCIAddress(strings.TrimRight(attrs.ParentDev, "\x00")); err == nil {
+			one.Parent = parent
+		}
+	}
+	return one
+}
+
+// LinkChange is what one RTM_NEWLINK does to an interface. The zero value of a field leaves that as it is.
+type LinkChange struct {
+	// Into moves the interface to another namespace.
+	Into *Namespace
+	Name string
+	// MTU is in bytes.
+	MTU int
+	MAC MAC
+	// Up raises the interface, Down lowers it.
+	Up, Down bool
+}
+
+// Change sends one message with all of the change. The kernel moves first, then sets address, name and MTU, then raises,
+// and it does not take back what it did when a later part is refused: after an error the interface may be in the new
+// namespace under its old name. A name that is in use gives ErrNameTaken.
+func (n *Namespace) Change(ctx context.Context, index int, change LinkChange) error {
+	err := n.change(ctx, func() *nl.NetlinkRequest { return change.message(index) })
+	switch {
+	case errors.Is(err, unix.EEXIST):
+		return fmt.Errorf("%w: %w", ErrNameTaken, err)
+	case errors.Is(err, unix.ENODEV):
+		return fmt.Errorf("%w: %w", ErrNoInterface, err)
+	}
+	return err
+}
+
+// Change changes an interface in the host's namespace.
+func (h *Host) Change(ctx context.Context, index int, change LinkChange) error {
+	return h.net.Change(ctx, index, change)
+}
+
+// Namespace is the host's own, for moves back into it. The caller does not close it.
+func (h *Host) Namespace() *Namespace { return h.net }
+
+func (c LinkChange) message(index int) *nl.NetlinkRequest {
+	request, header := linkMessage(unix.RTM_NEWLINK, index)
+	switch {
+	case c.Up:
+		header.Flags, header.Change = unix.IFF_UP, unix.IFF_UP
+	case c.Down:
+		header.Change = unix.IFF_UP
+	}
+	if c.Into != nil {
+		request.AddData(nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(c.Into.file.Fd()))))
+	}
+	if !c.MAC.IsZero() {
+		request.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, net.HardwareAddr(c.MAC[:])))
+	}
+	if c.Name != "" {
+		request.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(c.Name)))
+	}
+	if c.MTU != 0 {
+		request.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(c.MTU))))
+	}
+	return request
+}

@@ -1,0 +1,69 @@
+package vf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// extFilterSkipStats is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h: leave the statistics out, which cost a firmware
+// command per VF on some adapters.
+const extFilterSkipStats = 1 << 3
+
+// ErrBusy says that a driver answered EAGAIN or EBUSY for as long as it was asked.
+var ErrBusy = errors.New("the driver is busy")
+
+// ErrUnsupported says that a driver does not have a setting.
+var ErrUnsupported = errors.New("not supported by the driver")
+
+// linkMessage begins a message about one interface.
+func linkMessage(kind, index int) (*nl.NetlinkRequest, *nl.IfInfomsg) {
+	request := nl.NewNetlinkRequest(kind, unix.NLM_F_ACK)
+	header := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	header.Index = int32(index)
+	request.AddData(header)
+	return request, header
+}
+
+// send executes a request in the namespace. The kernel works while it is being sent, for as long as its drivers take.
+func (n *Namespace) send(request *nl.NetlinkRequest) ([][]byte, error) {
+	socket, err := n.open()
+	if err != nil {
+		return nil, err
+	}
+	request.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: socket}
+	for {
+		messages, err := request.Execute(unix.NETLINK_ROUTE, 0)
+		if errors.Is(err, unix.EINTR) || errors.Is(err, netlink.ErrDumpInterrupted) {
+			continue
+		}
+		return messages, err
+	}
+}
+
+// change sends a change and repeats it while the driver is busy and ctx lasts. Repeating is right for changes that
+// say the whole wanted value, as all of ours do.
+func (n *Namespace) change(ctx context.Context, make func() *nl.NetlinkRequest) error {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := n.send(make())
+		switch {
+		case errors.Is(err, unix.EOPNOTSUPP):
+			return fmt.Errorf("%w: %w", ErrUnsupported, err)
+		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EBUSY):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrBusy, err)
+		case <-time.After(pause):
+		}
+	}
+}

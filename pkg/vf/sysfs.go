@@ -1,0 +1,323 @@
+package vf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const pciDevices = "bus/pci/devices"
+
+// PF is a physical function that can have VFs.
+type PF struct {
+	// Address is the PF's PCI address.
+	Address PCIAddress
+	// Interface is its name in the host's network namespace; empty when it has none there (bound to another driver, or
+	// moved away).
+	Interface string
+	// Driver is the name of the bound driver, empty when none is.
+	Driver string
+	// Vendor and Device are the PCI ids in hexadecimal without 0x.
+	Vendor, Device string
+	// NUMANode is -1 when the firmware does not tell.
+	NUMANode int
+	// TotalVFs is how many VFs the device can have, NumVFs how many it has.
+	TotalVFs, NumVFs int
+}
+
+// Name is what a person calls the PF: its interface, or its address when it has no interface.
+func (p PF) Name() string {
+	if p.Interface != "" {
+		return p.Interface
+	}
+	return p.Address.String()
+}
+
+// VF is one virtual function of a PF.
+type VF struct {
+	// Address is the VF's PCI address.
+	Address PCIAddress
+	// PF is the address of the physical function.
+	PF PCIAddress
+	// ID is the VF's number under its PF, as the kernel counts.
+	ID int
+	// Interfaces are its names in the host's network namespace, sorted: none when the VF is elsewhere or bound to
+	// vfio-pci, two on adapters that hang two ports on one function.
+	Interfaces []string
+	// Driver is the name of the bound driver, empty when none is.
+	Driver string
+	// NUMANode is -1 when the firmware does not tell.
+	NUMANode int
+	// IOMMUGroup is its number, -1 when no IOMMU is on. Numbers change over a reboot.
+	IOMMUGroup int
+}
+
+// PFs lists the node's physical functions with SR-IOV, by address. A device that vanishes meanwhile is left out.
+func (h *Host) PFs() ([]PF, error) {
+	names, err := h.readDir(pciDevices)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list PCI devices: %w", err)
+	}
+	var pfs []PF
+	for _, name := range names {
+		address, err := ParsePCIAddress(name)
+		if err != nil {
+			continue
+		}
+		pf, err := h.PF(address)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		pfs = append(pfs, pf)
+	}
+	slices.SortFunc(pfs, func(a, b PF) int { return a.Address.Compare(b.Address) })
+	return pfs, nil
+}
+
+// PF reads one physical function. A device that is not there or has no SR-IOV gives fs.ErrNotExist.
+func (h *Host) PF(address PCIAddress) (PF, error) {
+	dir := path.Join(pciDevices, address.String())
+	total, err := h.number(path.Join(dir, "sriov_totalvfs"))
+	if err != nil {
+		return PF{}, fmt.Errorf("read PF %s: %w", address, err)
+	}
+	num, err := h.number(path.Join(dir, "sriov_numvfs"))
+	if err != nil {
+		return PF{}, fmt.Errorf("read PF %s: %w", address, err)
+	}
+	names, err := h.interfaces(dir)
+	if err != nil {
+		return PF{}, fmt.Errorf("read PF %s: %w", address, err)
+	}
+	pf := PF{Address: address, TotalVFs: total, NumVFs: num, Interface: h.uplink(dir, names)}
+	if pf.Driver, err = h.driver(dir); err != nil {
+		return PF{}, fmt.Errorf("read PF %s: %w", address, err)
+	}
+	pf.NUMANode = h.numaNode(dir)
+	pf.Vendor, pf.Device = h.hexID(dir, "vendor"), h.hexID(dir, "device")
+	return pf, nil
+}
+
+// VFs lists the VFs of a PF by their number.
+func (h *Host) VFs(pf PCIAddress) ([]VF, error) {
+	dir := path.Join(pciDevices, pf.String())
+	entries, err := h.readDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list the VFs of %s: %w", pf, err)
+	}
+	var vfs []VF
+	for _, entry := range entries {
+		digits, ok := strings.CutPrefix(entry, "virtfn")
+		id, err := strconv.Atoi(digits)
+		if !ok || err != nil {
+			continue
+		}
+		target, err := h.sysfs.Readlink(path.Join(dir, entry))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read VF %d of %s: %w", id, pf, err)
+		}
+		address, err := ParsePCIAddress(path.Base(target))
+		if err != nil {
+			return nil, fmt.Errorf("read VF %d of %s: %w", id, pf, err)
+		}
+		vf, err := h.readVF(address, pf, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		vfs = append(vfs, vf)
+	}
+	slices.SortFunc(vfs, func(a, b VF) int { return a.ID - b.ID })
+	return vfs, nil
+}
+
+func (h *Host) readVF(address, pf PCIAddress, id int) (VF, error) {
+	dir := path.Join(pciDevices, address.String())
+	if _, err := h.sysfs.Stat(dir); err != nil {
+		return VF{}, fmt.Errorf("read VF %s: %w", address, err)
+	}
+	vf := VF{Address: address, PF: pf, ID: id, NUMANode: h.numaNode(dir), IOMMUGroup: h.iommuGroup(dir)}
+	var err error
+	if vf.Interfaces, err = h.interfaces(dir); err != nil {
+		return VF{}, fmt.Errorf("read VF %s: %w", address, err)
+	}
+	if vf.Driver, err = h.driver(dir); err != nil {
+		return VF{}, fmt.Errorf("read VF %s: %w", address, err)
+	}
+	return vf, nil
+}
+
+// Interfaces lists the names that a function's netdevs have in the host's network namespace, sorted; none when they
+// are elsewhere. A function that is not there gives fs.ErrNotExist.
+func (h *Host) Interfaces(address PCIAddress) ([]string, error) {
+	dir := path.Join(pciDevices, address.String())
+	if _, err := h.sysfs.Stat(dir); err != nil {
+		return nil, fmt.Errorf("look for the interfaces of %s: %w", address, err)
+	}
+	return h.interfaces(dir)
+}
+
+// IOMMU tells whether the kernel has IOMMU groups, which is how it shows that an IOMMU is on.
+func (h *Host) IOMMU() (bool, error) {
+	groups, err := h.readDir("kernel/iommu_groups")
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return len(groups) > 0, err
+}
+
+var uplinkPort = regexp.MustCompile(`^p[0-9]+$`)
+
+// uplink picks the PF's own interface: in switchdev mode the representors of its VFs stand beside it, told apart by
+// phys_port_name, which an uplink has not or has as p0, p1, ….
+func (h *Host) uplink(dir string, names []string) string {
+	for _, name := range names {
+		port, err := h.text(path.Join(dir, "net", name, "phys_port_name"))
+		if err != nil || port == "" || uplinkPort.MatchString(port) {
+			return name
+		}
+	}
+	return ""
+}
+
+func (h *Host) interfaces(dir string) ([]string, error) {
+	names, err := h.readDir(path.Join(dir, "net"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+func (h *Host) driver(dir string) (string, error) {
+	target, err := h.sysfs.Readlink(path.Join(dir, "driver"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return path.Base(target), nil
+}
+
+func (h *Host) numaNode(dir string) int {
+	node, err := h.number(path.Join(dir, "numa_node"))
+	if err != nil {
+		return -1
+	}
+	return node
+}
+
+func (h *Host) iommuGroup(dir string) int {
+	target, err := h.sysfs.Readlink(path.Join(dir, "iommu_group"))
+	if err != nil {
+		return -1
+	}
+	group, err := strconv.Atoi(path.Base(target))
+	if err != nil {
+		return -1
+	}
+	return group
+}
+
+func (h *Host) hexID(dir, file string) string {
+	id, err := h.text(path.Join(dir, file))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(id, "0x")
+}
+
+func (h *Host) readDir(name string) ([]string, error) {
+	dir, err := h.sysfs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return dir.Readdirnames(-1)
+}
+
+func (h *Host) text(name string) (string, error) {
+	content, err := h.sysfs.ReadFile(name)
+	return strings.TrimSpace(string(content)), err
+}
+
+func (h *Host) number(name string) (int, error) {
+	text, err := h.text(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(text)
+}
+
+// write opens without O_CREATE: creating in sysfs answers "permission denied" where "no such file" is meant.
+func (h *Host) write(name, text string) error {
+	file, err := h.sysfs.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
+}
+
+// CreateVFs creates n VFs on a PF and waits until their devices are there, drivers bound. The PF is raised first: VFs
+// of a PF that is down start without a mailbox on some adapters. It takes seconds to minutes, by driver.
+func (h *Host) CreateVFs(ctx context.Context, pf PF, n int) error {
+	if err := h.raise(ctx, pf); err != nil {
+		return fmt.Errorf("create %d VFs on %s: %w", n, pf.Name(), err)
+	}
+	name := path.Join(pciDevices, pf.Address.String(), "sriov_numvfs")
+	if err := h.write(name, strconv.Itoa(n)); err != nil {
+		return fmt.Errorf("create %d VFs on %s: %w", n, pf.Name(), err)
+	}
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		vfs, err := h.VFs(pf.Address)
+		if err != nil {
+			return err
+		}
+		bound := 0
+		for _, one := range vfs {
+			if one.Driver != "" && len(one.Interfaces) > 0 {
+				bound++
+			}
+		}
+		if bound == n {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("create %d VFs on %s: only %d have come with an interface: %w", n, pf.Name(), bound, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (h *Host) raise(ctx context.Context, pf PF) error {
+	if pf.Interface == "" {
+		return fmt.Errorf("it has no interface in the host (driver %q)", pf.Driver)
+	}
+	link, err := h.Interface(pf.Interface)
+	if err != nil || link.Up {
+		return err
+	}
+	return h.Change(ctx, link.Index, LinkChange{Up: true})
+}
