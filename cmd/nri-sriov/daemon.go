@@ -79,7 +79,8 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	}
 	d.attacher = attach.New(ctx, attach.Options{
 		Pool: d.pool, Journal: records, Results: results, Device: attach.Netdev{Host: d.host},
-		Settings: d.host.Settings, Open: vf.OpenNamespace, Times: attach.DefaultTimes(), Log: d.log,
+		Settings: d.host.Settings, Open: vf.OpenNamespace,
+		Host: d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
 	})
 	if err := d.attacher.Recover(); err != nil {
 		return err

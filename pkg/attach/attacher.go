@@ -59,6 +59,7 @@ type Attacher struct {
 	// settings reads what the PFs have set; a VF that was read back as clean is not asked for.
 	settings func(vf.PF) (map[int]vf.Settings, error)
 	open     func(path string) (*vf.Namespace, error)
+	host     uint64
 	times    Times
 	log      logrus.FieldLogger
 
@@ -78,7 +79,9 @@ type Options struct {
 	Device   Device
 	Settings func(vf.PF) (map[int]vf.Settings, error)
 	// Open opens the network namespace at a path; vf.OpenNamespace but in tests.
-	Open  func(path string) (*vf.Namespace, error)
+	Open func(path string) (*vf.Namespace, error)
+	// Host is the inode of the host's network namespace, which no pod is given anything in.
+	Host  uint64
 	Times Times
 	Log   logrus.FieldLogger
 }
@@ -86,7 +89,7 @@ type Options struct {
 // New makes an Attacher whose work ends with ctx: what is under way is finished, what has not begun stays journaled.
 func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
-		pool: o.Pool, journal: o.Journal, results: o.Results, device: o.Device, settings: o.Settings, open: o.Open,
+		pool: o.Pool, journal: o.Journal, results: o.Results, device: o.Device, settings: o.Settings, open: o.Open, host: o.Host,
 		times: o.Times, log: o.Log, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
 	}
 }
@@ -151,6 +154,9 @@ func (a *Attacher) begin(e *entry) error {
 	ns, err := a.open(e.sandbox.NetNS)
 	if err != nil {
 		return fmt.Errorf("the pod's network namespace: %w", err)
+	}
+	if ns.Inode() == a.host {
+		return errors.Join(fmt.Errorf("the pod's network namespace %s is the host's", e.sandbox.NetNS), ns.Close())
 	}
 	groups := make([]inventory.Group, len(e.wants))
 	for i, want := range e.wants {

@@ -97,7 +97,9 @@ func checkNameserver(text string) error {
 	return nil
 }
 
-var domainName = regexp.MustCompile(`^[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?)*\.?$`)
+const domainLabel = `[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?`
+
+var domainName = regexp.MustCompile(`^` + domainLabel + `(\.` + domainLabel + `)*\.?$`)
 
 // checkDomain accepts the domains of resolv.conf; the length is that of RFC 1035.
 func checkDomain(text string) error {

@@ -55,7 +55,7 @@ func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bo
 	}
 	pod, err := request.Parse(f.networks, f.grouping)
 	if err != nil {
-		return nil, false, fmt.Errorf("annotation %s: %w", request.NetworksAnnotation, err)
+		return nil, false, err
 	}
 	granted, err := request.Authorise(pod, node, f.namespace)
 	if err != nil {

@@ -29,7 +29,7 @@ var ErrNoNamespace = errors.New("no network namespace")
 // OpenNamespace opens the network namespace that is mounted at path. Opening is all it does: it is fit for a hook.
 // A path that is gone or holds something else (a leftover mount point) gives ErrNoNamespace.
 func OpenNamespace(path string) (*Namespace, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open %s: %w", path, ErrNoNamespace)
 	}
