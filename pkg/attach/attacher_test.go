@@ -1,4 +1,4 @@
-package attach
+package attach_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"go.uber.org/goleak"
 )
@@ -19,9 +21,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAttachAndRelease(t *testing.T) {
-	b := start(t, newWorld(1, 2), t.TempDir(), 1, 2)
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	got := b.mustAttach("a", want(100, "net1"))
-	if len(got) != 1 || got[0].State != Attached || got[0].Address != vfAddress(0, 0) {
+	if len(got) != 1 || got[0].State != attach.Attached || got[0].Address != attachtest.VFAddress(0, 0) {
 		t.Fatalf("attachments: %+v", got)
 	}
 	b.eventually("0000:01:10.0 attached a\n0000:01:10.0 net1 in \"pod\" vlan 100")
@@ -48,17 +50,17 @@ func TestAttachAndRelease(t *testing.T) {
 }
 
 func TestAttachTwiceIsOnce(t *testing.T) {
-	b := start(t, newWorld(1, 2), t.TempDir(), 1, 2)
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(0, "net1"))
 	b.mustAttach("a", want(0, "net1"))
 	b.eventually("0000:01:10.0 attached a\n0000:01:10.0 net1 in \"pod\" vlan 0")
 }
 
 func TestRefusalNamesEachPF(t *testing.T) {
-	b := start(t, newWorld(2, 1), t.TempDir(), 2, 1)
+	b := start(t, attachtest.NewWorld(2, 1), t.TempDir())
 	b.mustAttach("a", want(0, "net1"))
 	b.mustAttach("b", want(0, "net1"))
-	err := b.Attach(sandbox("c"), []Want{want(0, "net1")}, false)
+	err := b.Attach(sandbox("c"), []attach.Want{want(0, "net1")}, false)
 	if !errors.Is(err, inventory.ErrNoFreeVF) || err.Error() != `network "public": no VF free: pf0 1 of 1 in use; pf1 1 of 1 in use` {
 		t.Errorf("refusal: %v", err)
 	}
@@ -68,9 +70,9 @@ func TestRefusalNamesEachPF(t *testing.T) {
 }
 
 func TestFailureGivesAllBack(t *testing.T) {
-	b := start(t, newWorld(2, 1), t.TempDir(), 2, 1)
-	b.world.attachErr["bad"] = errors.New("the driver says no")
-	if err := b.Attach(sandbox("a"), []Want{want(1, "net1"), want(2, "bad")}, false); err != nil {
+	b := start(t, attachtest.NewWorld(2, 1), t.TempDir())
+	b.world.FailAttach("bad", errors.New("the driver says no"))
+	if err := b.Attach(sandbox("a"), []attach.Want{want(1, "net1"), want(2, "bad")}, false); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Ready(t.Context(), "a")
@@ -78,16 +80,16 @@ func TestFailureGivesAllBack(t *testing.T) {
 		t.Fatalf("the gate says %v", err)
 	}
 	b.eventually("")
-	delete(b.world.attachErr, "bad")
+	b.world.FailAttach("bad", nil)
 	b.mustReady("a") // the next container tries anew
 	b.Release("a")
 	b.eventually("")
 }
 
 func TestGateWaitsWithinItsBudget(t *testing.T) {
-	b := start(t, newWorld(1, 1), t.TempDir(), 1, 1)
-	b.world.hold = make(chan struct{})
-	if err := b.Attach(sandbox("a"), []Want{want(0, "net1")}, false); err != nil {
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	release := b.world.Hold()
+	if err := b.Attach(sandbox("a"), []attach.Want{want(0, "net1")}, false); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -95,15 +97,14 @@ func TestGateWaitsWithinItsBudget(t *testing.T) {
 	if _, err := b.Ready(ctx, "a"); err == nil || !strings.Contains(err.Error(), "net1 attaching (0000:01:10.0)") {
 		t.Fatalf("the gate says %v", err)
 	}
-	close(b.world.hold)
+	release()
 	b.mustReady("a")
 }
 
 func TestReleaseCallsAnAttachOff(t *testing.T) {
-	b := start(t, newWorld(1, 1), t.TempDir(), 1, 1)
-	b.world.hold = make(chan struct{})
-	defer close(b.world.hold)
-	if err := b.Attach(sandbox("a"), []Want{want(100, "net1")}, false); err != nil {
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	defer b.world.Hold()()
+	if err := b.Attach(sandbox("a"), []attach.Want{want(100, "net1")}, false); err != nil {
 		t.Fatal(err)
 	}
 	b.Release("a")
@@ -111,13 +112,11 @@ func TestReleaseCallsAnAttachOff(t *testing.T) {
 }
 
 func TestClaimWaitsForRelease(t *testing.T) {
-	b := start(t, newWorld(1, 1), t.TempDir(), 1, 1)
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
-	b.world.mutex.Lock()
-	b.world.releaseErr["net1"] = errors.New("not yet")
-	b.world.mutex.Unlock()
+	b.world.FailRelease("net1", errors.New("not yet"))
 	b.Release("a")
-	if err := b.Attach(sandbox("b"), []Want{want(200, "net1")}, false); err != nil {
+	if err := b.Attach(sandbox("b"), []attach.Want{want(200, "net1")}, false); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -125,30 +124,26 @@ func TestClaimWaitsForRelease(t *testing.T) {
 	if _, err := b.Ready(ctx, "b"); err == nil || !strings.Contains(err.Error(), "waiting for VFs that are in release") {
 		t.Fatalf("the gate says %v", err)
 	}
-	b.world.mutex.Lock()
-	delete(b.world.releaseErr, "net1")
-	b.world.mutex.Unlock()
+	b.world.FailRelease("net1", nil)
 	b.mustReady("b")
 	b.eventually("0000:01:10.0 attached b\n0000:01:10.0 net1 in \"pod\" vlan 200")
 }
 
 func TestVanishedVFEndsItsRelease(t *testing.T) {
-	b := start(t, newWorld(1, 1), t.TempDir(), 1, 1)
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
-	b.world.mutex.Lock()
-	delete(b.world.vfs, vfAddress(0, 0))
-	b.world.mutex.Unlock()
+	b.world.Remove(attachtest.VFAddress(0, 0))
 	b.Release("a")
 	b.eventually("0000:01:10.0 excluded ")
 }
 
 func TestJournalFailsClosed(t *testing.T) {
-	b := start(t, newWorld(1, 1), t.TempDir(), 1, 1)
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	journal := filepath.Join(b.dir, "sandboxes")
 	if err := errors.Join(os.Remove(journal), os.WriteFile(journal, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Attach(sandbox("a"), []Want{want(100, "net1")}, false); err != nil {
+	if err := b.Attach(sandbox("a"), []attach.Want{want(100, "net1")}, false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Ready(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "nothing was changed: write the journal") {
@@ -160,13 +155,13 @@ func TestJournalFailsClosed(t *testing.T) {
 // TestRace lets sandboxes come and go at the same time; at the end every VF is free and clean.
 func TestRace(t *testing.T) {
 	const pfs, vfs, sandboxes = 2, 3, 24
-	b := start(t, newWorld(pfs, vfs), t.TempDir(), pfs, vfs)
+	b := start(t, attachtest.NewWorld(pfs, vfs), t.TempDir())
 	var all sync.WaitGroup
 	for i := range sandboxes {
 		all.Go(func() {
 			id := fmt.Sprint("s", i)
 			for {
-				err := b.Attach(sandbox(id), []Want{want(uint16(i), "net1"), want(uint16(i), "net2")}, i%2 == 0)
+				err := b.Attach(sandbox(id), []attach.Want{want(uint16(i), "net1"), want(uint16(i), "net2")}, i%2 == 0)
 				if err == nil {
 					break
 				}
@@ -185,4 +180,3 @@ func TestRace(t *testing.T) {
 	all.Wait()
 	b.eventually("")
 }
-

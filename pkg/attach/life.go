@@ -46,7 +46,7 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 		for j, one := range e.claim.VFs[i] {
 			pf, _, ok := a.pool.Find(one.Address)
 			if !ok {
-				return nil, fmt.Errorf("network %q: %w: %s", want.Network, errGone, one.Address)
+				return nil, fmt.Errorf("network %q: %w: %s", want.Network, ErrGone, one.Address)
 			}
 			resting, err := a.device.Rest(one.Address)
 			if err != nil {
@@ -92,7 +92,7 @@ func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have
 	begun := time.Now()
 	pf, _, ok := a.pool.Find(one.Address)
 	if !ok {
-		return errGone
+		return ErrGone
 	}
 	settings, err := have(pf, one.VFID)
 	if err != nil {
@@ -216,12 +216,12 @@ func (a *Attacher) releaseOne(e *entry, one Attachment, ns *vf.Namespace) error 
 	pf, _, ok := a.pool.Find(one.Address)
 	var err error
 	if !ok {
-		err = errGone
+		err = ErrGone
 	} else {
 		err = a.workers.Do(ctx, one.PF, func() error { return a.device.Release(ctx, one, pf, ns) })
 	}
 	log := a.logOf(e.sandbox, one)
-	if errors.Is(err, errGone) {
+	if errors.Is(err, ErrGone) {
 		log.Warn("VF is gone; nothing to release")
 		a.pool.Exclude(e.sandbox.ID, one.Address, "is gone")
 		err = nil

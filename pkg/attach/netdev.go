@@ -11,8 +11,8 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
-// errGone says that the VF itself is no more: its PF was unplugged or its VFs were removed.
-var errGone = errors.New("the VF is gone")
+// ErrGone says that the VF itself is no more: its PF was unplugged or its VFs were removed.
+var ErrGone = errors.New("the VF is gone")
 
 // Netdev attaches VFs as network interfaces.
 type Netdev struct {
@@ -283,7 +283,7 @@ func (n Netdev) Unclean(a Attachment, pf vf.PF) error {
 func (n Netdev) home(address vf.PCIAddress) (vf.Interface, error) {
 	names, err := n.Host.Interfaces(address)
 	if errors.Is(err, fs.ErrNotExist) {
-		return vf.Interface{}, fmt.Errorf("%s: %w", address, errGone)
+		return vf.Interface{}, fmt.Errorf("%s: %w", address, ErrGone)
 	}
 	if err != nil {
 		return vf.Interface{}, err
@@ -298,7 +298,7 @@ func (n Netdev) home(address vf.PCIAddress) (vf.Interface, error) {
 func poll(ctx context.Context, ask func() error) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		err := ask()
-		if err == nil || errors.Is(err, errGone) {
+		if err == nil || errors.Is(err, ErrGone) {
 			return err
 		}
 		select {

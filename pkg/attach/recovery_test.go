@@ -1,26 +1,29 @@
-package attach
+package attach_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
 // restart ends a daemon as kill -9 would, as far as the world and the journal go, and starts the next.
-func restart(b *bench, pfs, vfs int) *bench {
+func restart(b *bench) *bench {
 	b.Helper()
-	return start(b.T, b.world, b.dir, pfs, vfs)
+	return start(b.T, b.world, b.dir)
 }
 
 func TestRestartKeepsLivePods(t *testing.T) {
-	b := start(t, newWorld(1, 2), t.TempDir(), 1, 2)
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
-	after := restart(b, 1, 2)
+	after := restart(b)
 	after.eventually("0000:01:10.0 claimed a\n0000:01:10.0 net1 in \"pod\" vlan 100")
-	if refused := after.Reconcile([]Live{{Sandbox: sandbox("a"), Wants: []Want{want(100, "net1")}}}); len(refused) != 0 {
+	if refused := after.Reconcile([]attach.Live{{Sandbox: sandbox("a"), Wants: []attach.Want{want(100, "net1")}}}); len(refused) != 0 {
 		t.Fatal(refused)
 	}
 	after.mustReady("a")
@@ -30,23 +33,25 @@ func TestRestartKeepsLivePods(t *testing.T) {
 }
 
 func TestRestartReleasesWhatHasEnded(t *testing.T) {
-	b := start(t, newWorld(1, 2), t.TempDir(), 1, 2)
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
-	b.mutex.Lock()
-	e := b.entries["a"]
-	e.sandbox.NetNS = filepath.Join(t.TempDir(), "gone")
-	b.mutex.Unlock()
-	if err := b.put(e); err != nil {
+	name := filepath.Join(b.dir, "sandboxes/a.json")
+	text, err := os.ReadFile(name)
+	if err != nil {
 		t.Fatal(err)
 	}
-	restart(b, 1, 2).eventually("")
+	text = bytes.Replace(text, []byte(ownNetNS), []byte("/run/netns/gone"), 1)
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	restart(b).eventually("")
 }
 
 func TestRestartAttachesLate(t *testing.T) {
-	b := start(t, newWorld(1, 1), t.TempDir(), 1, 1)
-	refused := b.Reconcile([]Live{
-		{Sandbox: sandbox("a"), Wants: []Want{want(7, "net1")}},
-		{Sandbox: Sandbox{ID: "dead", NetNS: "/run/netns/none"}, Wants: []Want{want(7, "net1")}},
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	refused := b.Reconcile([]attach.Live{
+		{Sandbox: sandbox("a"), Wants: []attach.Want{want(7, "net1")}},
+		{Sandbox: attach.Sandbox{ID: "dead", NetNS: "/run/netns/none"}, Wants: []attach.Want{want(7, "net1")}},
 	})
 	if len(refused) != 1 || !errors.Is(refused["dead"], vf.ErrNoNamespace) {
 		t.Fatalf("refused: %v", refused)
@@ -55,7 +60,7 @@ func TestRestartAttachesLate(t *testing.T) {
 }
 
 func TestRecordsOfAnEarlierBootAreDropped(t *testing.T) {
-	b := start(t, newWorld(1, 1), t.TempDir(), 1, 1)
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	name := filepath.Join(b.dir, "sandboxes/a.json")
 	text, err := os.ReadFile(name)
@@ -67,13 +72,13 @@ func TestRecordsOfAnEarlierBootAreDropped(t *testing.T) {
 	if err := os.WriteFile(name, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(1, 1) // a reboot leaves every VF as it is made
-	start(t, w, b.dir, 1, 1).eventually("")
+	w := attachtest.NewWorld(1, 1) // a reboot leaves every VF as it is made
+	start(t, w, b.dir).eventually("")
 }
 
 func TestBrokenRecordsAreSetAside(t *testing.T) {
 	dir := t.TempDir()
-	start(t, newWorld(1, 1), dir, 1, 1)
+	start(t, attachtest.NewWorld(1, 1), dir)
 	for name, text := range map[string]string{
 		"empty.json": "", "half.json": `{"version":1,"boot`, "sense.json": `{"version":1,"bootID":"x","record":[1]}`,
 	} {
@@ -81,25 +86,25 @@ func TestBrokenRecordsAreSetAside(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b := start(t, newWorld(1, 1), dir, 1, 1)
+	b := start(t, attachtest.NewWorld(1, 1), dir)
 	b.eventually("")
 	b.mustAttach("a", want(1, "net1"))
 }
 
 func TestUncleanVFsAreCleanedAtStart(t *testing.T) {
-	w := newWorld(1, 2)
-	w.vfs[vfAddress(0, 1)].settings.VLAN.ID = 100
-	start(t, w, t.TempDir(), 1, 2).eventually("")
+	w := attachtest.NewWorld(1, 2)
+	w.SetVLAN(attachtest.VFAddress(0, 1), 100)
+	start(t, w, t.TempDir()).eventually("")
 }
 
 // TestLateReleaseMissesTheNextOwner: the release of a sandbox that has nothing any more changes nothing.
 func TestLateReleaseMissesTheNextOwner(t *testing.T) {
-	b := start(t, newWorld(1, 1), t.TempDir(), 1, 1)
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	b.Release("a")
 	b.eventually("")
 	b.mustAttach("b", want(200, "net1"))
 	b.Release("a")
-	b.pool.Free("a", vfAddress(0, 0))
+	b.pool.Free("a", attachtest.VFAddress(0, 0))
 	b.eventually("0000:01:10.0 attached b\n0000:01:10.0 net1 in \"pod\" vlan 200")
 }

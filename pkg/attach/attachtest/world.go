@@ -1,0 +1,205 @@
+// Package attachtest is a node without a kernel, for tests of what stands above it.
+package attachtest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+// World is an attach.Device: it knows where each VF is and what its PF has set for it.
+type World struct {
+	mutex      sync.Mutex
+	vfs        map[vf.PCIAddress]*device
+	attachErr  map[string]error
+	releaseErr map[string]error
+	hold       chan struct{}
+}
+
+type device struct {
+	where    string // "" is the host
+	settings vf.Settings
+	name     string
+}
+
+const (
+	// HostName is the name of every VF in the host, RestMAC the address of every VF.
+	HostName = "enp1s0v0"
+	RestMAC  = "02:00:00:00:00:01"
+)
+
+func (w *World) Rest(address vf.PCIAddress) (attach.Resting, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	one, ok := w.vfs[address]
+	if !ok {
+		return attach.Resting{}, attach.ErrGone
+	}
+	if one.where != "" {
+		return attach.Resting{}, vf.ErrNoInterface
+	}
+	mac, err := vf.ParseMAC(RestMAC)
+	return attach.Resting{Interface: one.name, MAC: mac, MTU: 1500}, err
+}
+
+func (w *World) Attach(ctx context.Context, a *attach.Attachment, _ vf.PF, have vf.Settings, _ *vf.Namespace) error {
+	w.mutex.Lock()
+	hold := w.hold
+	w.mutex.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	one, ok := w.vfs[a.Address]
+	if !ok {
+		return attach.ErrGone
+	}
+	if one.settings != have {
+		return fmt.Errorf("the caller believes %s, it is %s", have, one.settings)
+	}
+	one.settings = a.Settings
+	if err := w.attachErr[a.Interface]; err != nil {
+		return err
+	}
+	one.where, one.name = "pod", a.Interface
+	a.MAC, a.EffectiveMTU = a.Resting.MAC, 1500
+	return nil
+}
+
+func (w *World) Release(_ context.Context, a attach.Attachment, pf vf.PF, _ *vf.Namespace) error {
+	w.mutex.Lock()
+	one, ok := w.vfs[a.Address]
+	if !ok {
+		w.mutex.Unlock()
+		return attach.ErrGone
+	}
+	if err := w.releaseErr[a.Interface]; err != nil {
+		w.mutex.Unlock()
+		return err
+	}
+	one.where, one.name, one.settings = "", a.Resting.Interface, vf.DefaultSettings()
+	w.mutex.Unlock()
+	return w.Unclean(a, pf)
+}
+
+func (w *World) Unclean(a attach.Attachment, _ vf.PF) error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if one := w.vfs[a.Address]; one.where != "" || one.settings != vf.DefaultSettings() || one.name != a.Resting.Interface {
+		return fmt.Errorf("not clean: %+v", one)
+	}
+	return nil
+}
+
+func (w *World) SettingsOf(pf vf.PF) (map[int]vf.Settings, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	settings := map[int]vf.Settings{}
+	for address, one := range w.vfs {
+		if address.Bus == pf.Address.Bus {
+			settings[int(address.Function)] = one.settings
+		}
+	}
+	return settings, nil
+}
+
+// String draws the VFs that are not at rest, one a line.
+func (w *World) String() string {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	var lines []string
+	for address, one := range w.vfs {
+		if one.where != "" || one.settings != vf.DefaultSettings() {
+			lines = append(lines, fmt.Sprintf("%s %s in %q vlan %d", address, one.name, one.where, one.settings.VLAN.ID))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// NewWorld has pfs PFs with vfs VFs each.
+func NewWorld(pfs, vfs int) *World {
+	w := &World{vfs: map[vf.PCIAddress]*device{}, attachErr: map[string]error{}, releaseErr: map[string]error{}}
+	for pf := range pfs {
+		for id := range vfs {
+			w.vfs[VFAddress(pf, id)] = &device{settings: vf.DefaultSettings(), name: HostName}
+		}
+	}
+	return w
+}
+
+// VFAddress is the address of a VF of the world.
+func VFAddress(pf, id int) vf.PCIAddress {
+	return vf.PCIAddress{Bus: uint8(pf + 1), Device: 0x10, Function: uint8(id)}
+}
+
+// FailAttach and FailRelease let a step fail for the VF with an interface name, until err is nil.
+func (w *World) FailAttach(name string, err error) { w.set(w.attachErr, name, err) }
+
+// FailRelease is the same for the way back.
+func (w *World) FailRelease(name string, err error) { w.set(w.releaseErr, name, err) }
+
+func (w *World) set(in map[string]error, name string, err error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	in[name] = err
+}
+
+// Hold stops attaching until the answer is called.
+func (w *World) Hold() (release func()) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	hold := make(chan struct{})
+	w.hold = hold
+	return sync.OnceFunc(func() { close(hold) })
+}
+
+// Remove takes a VF out of the world.
+func (w *World) Remove(address vf.PCIAddress) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	delete(w.vfs, address)
+}
+
+// SetVLAN sets the VLAN of a VF behind everybody's back.
+func (w *World) SetVLAN(address vf.PCIAddress, id uint16) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.vfs[address].settings.VLAN.ID = id
+}
+
+// Providers describes the world's PFs, pf0, pf1, …, with all VFs free.
+func (w *World) Providers() []*inventory.Provider {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	byBus := map[uint8]*inventory.Provider{}
+	var providers []*inventory.Provider
+	addresses := slices.SortedFunc(maps.Keys(w.vfs), vf.PCIAddress.Compare)
+	for _, address := range addresses {
+		p, ok := byBus[address.Bus]
+		if !ok {
+			p = &inventory.Provider{PF: vf.PF{Address: vf.PCIAddress{Bus: address.Bus}, Interface: fmt.Sprintf("pf%d", address.Bus-1)}}
+			byBus[address.Bus] = p
+			providers = append(providers, p)
+		}
+		one := vf.VF{
+			Address: address, PF: p.PF.Address, ID: int(address.Function), Interfaces: []string{HostName}, Driver: "igbvf",
+			NUMANode: -1, IOMMUGroup: -1,
+		}
+		p.VFs = append(p.VFs, &inventory.VF{VF: one, State: inventory.Free})
+		p.PF.NumVFs++
+	}
+	return providers
+}
