@@ -1,0 +1,176 @@
+package hooks_test
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/hooks"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
+	"github.com/nri-sriov/nri-sriov/pkg/request"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+	"github.com/sirupsen/logrus"
+)
+
+// runtime is the runtime's side of NRI in this process, with the plugin connected to it over a socket.
+type runtime struct {
+	*testing.T
+	*adaptation.Adaptation
+	world  *attachtest.World
+	pool   *inventory.Pool
+	plugin *hooks.Plugin
+	node   *hooks.Node
+	dir    string
+}
+
+const testConfig = `
+apiVersion: sriov.nri.io/v1alpha1
+kind: NodeConfig
+networks:
+  - name: public
+    vlan: {id: 100}
+    allow: [mac, ips]
+    macPrefix: "02:00:00"
+    subnets: ["192.0.2.0/24"]
+  - name: team-net.b
+    namespaces: ["team-*"]
+  - name: fixed
+    ipam: {type: static, addresses: [{address: 198.51.100.5/24, gateway: 198.51.100.1}]}
+    routes: [{dst: "203.0.113.0/24", gw: "198.51.100.1"}]
+    cniVersion: "0.4.0"
+`
+
+// newRuntime starts a runtime with pods running already, and the plugin; the node becomes ready with ready.
+func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox, ready bool) *runtime {
+	t.Helper()
+	// t.TempDir would make the socket's path longer than the system allows.
+	dir, err := os.MkdirTemp("", "nri")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &runtime{T: t, world: world, pool: inventory.NewPool(world.Providers()), dir: dir, plugin: hooks.New(log, nil)}
+	r.node = newNode(ctx, t, r, log)
+	if ready {
+		r.plugin.Start(r.node)
+	}
+	sync := func(ctx context.Context, cb adaptation.SyncCB) error {
+		_, err := cb(ctx, running, nil)
+		return err
+	}
+	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
+	socket := filepath.Join(dir, "nri.sock")
+	r.Adaptation, err = adaptation.New("test", "v0", sync, update,
+		adaptation.WithSocketPath(socket), adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Adaptation.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.connect(ctx, socket)
+	t.Cleanup(func() {
+		cancel()
+		r.Adaptation.Stop()
+		r.node.Attacher.Wait()
+	})
+	return r
+}
+
+func newNode(ctx context.Context, t *testing.T, r *runtime, log *logrus.Logger) *hooks.Node {
+	t.Helper()
+	node, err := config.Parse("test.yaml", []byte(testConfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := journal.Open(r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := attach.OpenResults(r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attacher := attach.New(ctx, attach.Options{
+		Pool: r.pool, Journal: records, Results: results, Device: r.world, Settings: r.world.SettingsOf, Open: vf.OpenNamespace,
+		Times: attach.DefaultTimes(), Log: log,
+	})
+	return &hooks.Node{Config: node, Attacher: attacher, Results: results}
+}
+
+func (r *runtime) connect(ctx context.Context, socket string) {
+	r.Helper()
+	connection, err := stub.New(r.plugin, stub.WithSocketPath(socket), stub.WithPluginName("nri-sriov"), stub.WithPluginIdx("10"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.plugin.SetTimeout(connection.RequestTimeout)
+	var ended sync.WaitGroup
+	ended.Go(func() { _ = connection.Run(ctx) })
+	r.Cleanup(ended.Wait)
+	for range 500 {
+		if r.plugin.Synchronised() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.Fatal("the plugin does not get synchronised")
+}
+
+// pod is a sandbox with the annotation; its network namespace is this process's own, which the world never enters.
+func pod(id, namespace, networks string) *api.PodSandbox {
+	return &api.PodSandbox{
+		Id: id, Name: "web", Uid: "uid-" + id, Namespace: namespace,
+		Annotations: map[string]string{request.NetworksAnnotation: networks},
+		Linux:       &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{{Type: "network", Path: "/proc/self/ns/net"}}},
+	}
+}
+
+func (r *runtime) run(pod *api.PodSandbox) error {
+	return r.RunPodSandbox(r.Context(), &adaptation.RunPodSandboxRequest{Pod: pod})
+}
+
+func (r *runtime) create(pod *api.PodSandbox, container string) (*api.ContainerAdjustment, error) {
+	answer, err := r.CreateContainer(r.Context(), &adaptation.CreateContainerRequest{
+		Pod: pod, Container: &api.Container{Id: "c-" + container, PodSandboxId: pod.GetId(), Name: container},
+	})
+	return answer.GetAdjust(), err
+}
+
+// free counts the free VFs.
+func (r *runtime) free() int {
+	count := 0
+	for _, provider := range r.pool.Providers() {
+		for _, one := range provider.VFs {
+			if one.State == inventory.Free {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+func (r *runtime) eventuallyFree(want int) {
+	r.Helper()
+	for range 500 {
+		if r.free() == want {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.Fatalf("%d VFs are free, wanted %d", r.free(), want)
+}
