@@ -118,17 +118,32 @@ func (n *Namespace) open() (*nl.SocketHandle, error) {
 	return n.socket, nil
 }
 
-// enter runs do on a thread of its own inside the namespace. The thread is never given back to the Go scheduler, so
-// that no other goroutine can ever find itself in the wrong namespace.
+// enter runs do on a thread inside the namespace, and brings the thread home. A thread that cannot be brought home is
+// never given back to the Go scheduler, so that no other goroutine ever finds itself in the wrong namespace. Bringing
+// home is better than ending it: the process's first thread cannot end, and would keep the namespace alive for ever.
 func (n *Namespace) enter(do func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
+		home, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- fmt.Errorf("open the thread's network namespace: %w", err)
+			return
+		}
+		defer home.Close()
 		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
+			runtime.UnlockOSThread()
 			done <- fmt.Errorf("enter network namespace: %w", err)
 			return
 		}
-		done <- do()
+		err = do()
+		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+			err = errors.Join(err, fmt.Errorf("leave network namespace: %w", back))
+		} else {
+			runtime.UnlockOSThread()
+		}
+		done <- err
 	}()
 	return <-done
 }
