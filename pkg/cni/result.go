@@ -58,6 +58,10 @@ func (a Attachment) Result() (json.RawMessage, error) {
 		}},
 		DNS: types.DNS{Nameservers: a.DNS.Nameservers, Domain: a.DNS.Domain, Search: a.DNS.Search, Options: a.DNS.Options},
 	}
+	if a.Version != current.ImplementedSpecVersion {
+		// mtu and pciID came with 1.1.0; the library writes them in 1.0.0 too.
+		result.Interfaces[0].Mtu, result.Interfaces[0].PciID = 0, ""
+	}
 	for _, address := range a.Addresses {
 		first := 0
 		result.IPs = append(result.IPs, &current.IPConfig{Interface: &first, Address: ipNet(address.Prefix), Gateway: ip(address.Gateway)})

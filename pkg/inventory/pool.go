@@ -67,22 +67,23 @@ func (p *Pool) Claim(sandbox string, groups []Group, isolate bool) (*Claim, erro
 		return c, nil
 	}
 	s := search{providers: p.providers, usable: func(one *VF) bool { return one.State == Free || one.State == Releasing }}
-	if s.run(groups, isolate) {
+	if s.run(groups, isolate) != nil {
 		p.waiting = append(p.waiting, c)
 		return c, nil
 	}
 	return nil, p.refusal(groups, isolate)
 }
 
-// grant serves a claim from free VFs. The longest free come first: their last owner's frames are the longest gone.
+// grant serves a claim from free VFs.
 func (p *Pool) grant(c *Claim) bool {
 	s := search{providers: p.providers, usable: func(one *VF) bool { return one.State == Free }}
-	if !s.run(c.groups, c.isolate) {
+	chosen := s.run(c.groups, c.isolate)
+	if chosen == nil {
 		return false
 	}
-	for _, chosen := range s.chosen {
+	for _, group := range chosen {
 		var vfs []vf.VF
-		for _, one := range chosen {
+		for _, one := range group {
 			one.State, one.Sandbox, one.Reason = Claimed, c.sandbox, ""
 			vfs = append(vfs, one.VF)
 		}
@@ -174,7 +175,7 @@ func (p *Pool) serve() {
 func (p *Pool) refusal(groups []Group, isolate bool) error {
 	for _, group := range groups {
 		s := search{providers: p.providers, usable: func(one *VF) bool { return one.State == Free }}
-		if !s.run([]Group{group}, false) {
+		if s.run([]Group{group}, false) == nil {
 			return fmt.Errorf("network %q: %w: %s", group.Name, ErrNoFreeVF, p.reasons(group))
 		}
 	}

@@ -1,34 +1,56 @@
 package inventory
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "slices"
 
 // maxSteps bounds a search: the pod chooses how many entries there are and how they hinder each other, and the
-// runtime's lock is held while we look. Within it every placement that exists is found, since positions that led
-// nowhere are remembered.
-const maxSteps = 20_000
+// runtime's lock is held while we look. Positions that led nowhere are remembered, so that what is not found within the
+// bound is hardly ever there.
+const maxSteps = 10_000
 
-// search finds VFs for groups by trying providers in order and going back where a later group finds nothing. The VFs
-// of a provider are all alike to it.
+// search finds a provider for each group by trying them in order and going back where a later group finds nothing. The
+// VFs of a provider are all alike to it, so that it counts them.
 type search struct {
 	providers []*Provider
 	usable    func(*VF) bool
 
-	chosen [][]*VF
-	taken  map[*VF]bool
-	onPF   map[*Provider]int
-	dead   map[string]bool
-	steps  int
+	// left is how many VFs each provider may still give away, uses how many groups it serves.
+	left, uses []int
+	// serving is the provider of each group that is placed.
+	serving []int
+	dead    map[string]bool
+	steps   int
 }
 
-// run answers whether all groups can be served; chosen then holds the VFs of each.
-func (s *search) run(groups []Group, isolate bool) bool {
-	s.chosen = make([][]*VF, 0, len(groups))
-	s.taken, s.onPF, s.dead = map[*VF]bool{}, map[*Provider]int{}, map[string]bool{}
-	return s.place(groups, isolate)
+// run gives the VFs of each group, or nil when not all groups can be served.
+func (s *search) run(groups []Group, isolate bool) [][]*VF {
+	s.left, s.uses = make([]int, len(s.providers)), make([]int, len(s.providers))
+	s.dead = map[string]bool{}
+	all, wanted := 0, 0
+	for i, provider := range s.providers {
+		s.left[i] = s.room(provider)
+		all += s.left[i]
+	}
+	for _, group := range groups {
+		wanted += group.Count
+	}
+	if wanted > all || !s.place(groups, isolate) {
+		return nil
+	}
+	return s.chosen(groups)
+}
+
+// room is how many usable VFs a provider may give away.
+func (s *search) room(provider *Provider) int {
+	usable := 0
+	for _, one := range provider.VFs {
+		if one.State != Excluded && s.usable(one) {
+			usable++
+		}
+	}
+	if provider.Reason != "" {
+		return 0
+	}
+	return max(0, usable-provider.Reserved)
 }
 
 func (s *search) place(groups []Group, isolate bool) bool {
@@ -40,81 +62,59 @@ func (s *search) place(groups []Group, isolate bool) bool {
 		return false
 	}
 	group := groups[0]
-	for _, provider := range s.spread() {
-		if provider.suits(group) != "" || (isolate && s.onPF[provider] > 0) {
+	for _, i := range s.spread() {
+		if s.left[i] < group.Count || (isolate && s.uses[i] > 0) || s.providers[i].suits(group) != "" {
 			continue
 		}
-		vfs := s.take(provider, group.Count)
-		if vfs == nil {
-			continue
-		}
-		s.chosen = append(s.chosen, vfs)
+		s.left[i] -= group.Count
+		s.uses[i]++
+		s.serving = append(s.serving, i)
 		if s.place(groups[1:], isolate) {
 			return true
 		}
-		s.chosen = s.chosen[:len(s.chosen)-1]
-		s.giveBack(provider, vfs)
+		s.serving = s.serving[:len(s.serving)-1]
+		s.uses[i]--
+		s.left[i] += group.Count
 	}
 	s.dead[position] = true
 	return false
 }
 
-// position is all that decides whether the remaining groups can be placed.
-func (s *search) position(left int) string {
-	var text strings.Builder
-	fmt.Fprint(&text, left)
-	for _, provider := range s.providers {
-		fmt.Fprintf(&text, " %d/%t", s.room(provider), s.onPF[provider] > 0)
+// spread orders the providers by what they have left, the most first, and otherwise leaves them in their order.
+func (s *search) spread() []int {
+	order := make([]int, len(s.providers))
+	for i := range order {
+		order[i] = i
 	}
-	return text.String()
-}
-
-// spread orders the providers by the room they have left, the most first, then by name.
-func (s *search) spread() []*Provider {
-	order := slices.Clone(s.providers)
-	slices.SortStableFunc(order, func(a, b *Provider) int { return s.room(b) - s.room(a) })
+	slices.SortStableFunc(order, func(a, b int) int { return s.left[b] - s.left[a] })
 	return order
 }
 
-// room is how many more usable VFs a provider may give away.
-func (s *search) room(provider *Provider) int {
-	free := 0
-	total, _ := provider.offered()
-	unusable := 0
-	for _, one := range provider.VFs {
-		switch {
-		case one.State == Excluded:
-		case s.usable(one) && !s.taken[one]:
-			free++
-		default:
-			unusable++
-		}
+// position is all that decides whether the remaining groups can be placed.
+func (s *search) position(remaining int) string {
+	text := make([]byte, 0, 2+3*len(s.left))
+	text = append(text, byte(remaining))
+	for i, left := range s.left {
+		text = append(text, byte(left), byte(left>>8), byte(min(1, s.uses[i])))
 	}
-	return min(free, total-provider.Reserved-unusable)
+	return string(text)
 }
 
-func (s *search) take(provider *Provider, count int) []*VF {
-	if provider.Reason != "" || s.room(provider) < count {
-		return nil
-	}
-	var usable []*VF
-	for _, one := range provider.VFs {
-		if s.usable(one) && !s.taken[one] {
-			usable = append(usable, one)
+// chosen picks the VFs: the longest free first, since their last owner's frames are the longest gone.
+func (s *search) chosen(groups []Group) [][]*VF {
+	usable := make([][]*VF, len(s.providers))
+	for i, provider := range s.providers {
+		for _, one := range provider.VFs {
+			if one.State != Excluded && s.usable(one) {
+				usable[i] = append(usable[i], one)
+			}
 		}
+		slices.SortStableFunc(usable[i], func(a, b *VF) int { return a.freeSince.Compare(b.freeSince) })
 	}
-	slices.SortStableFunc(usable, func(a, b *VF) int { return a.freeSince.Compare(b.freeSince) })
-	vfs := usable[:count]
-	for _, one := range vfs {
-		s.taken[one] = true
+	var chosen [][]*VF
+	for g, i := range s.serving {
+		chosen = append(chosen, usable[i][:groups[g].Count])
+		usable[i] = usable[i][groups[g].Count:]
 	}
-	s.onPF[provider]++
-	return vfs
-}
-
-func (s *search) giveBack(provider *Provider, vfs []*VF) {
-	for _, one := range vfs {
-		delete(s.taken, one)
-	}
-	s.onPF[provider]--
+	return chosen
 }

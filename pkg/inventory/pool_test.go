@@ -1,0 +1,295 @@
+package inventory
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+	"pgregory.net/rapid"
+)
+
+// node has PFs with so many VFs each; traits are those of the PFs in order.
+func node(vfs []int, traits ...[]string) []*Provider {
+	var providers []*Provider
+	for i, count := range vfs {
+		p := &Provider{PF: vf.PF{Address: vf.PCIAddress{Bus: uint8(i + 1)}, Interface: fmt.Sprintf("enp%ds0", i+1), NUMANode: i % 2}}
+		if i < len(traits) {
+			p.Traits = traits[i]
+		}
+		for id := range count {
+			address := vf.PCIAddress{Bus: uint8(i + 1), Device: 0x10, Function: uint8(id)}
+			p.VFs = append(p.VFs, &VF{VF: vf.VF{Address: address, PF: p.PF.Address, ID: id, Interfaces: []string{"v"}}, State: Free})
+		}
+		providers = append(providers, p)
+	}
+	return providers
+}
+
+func group(count int) Group { return Group{Name: "public", Count: count} }
+
+// granted draws the PFs of a claim's VFs, such as "1 1,2" for two groups.
+func granted(t *testing.T, c *Claim) string {
+	t.Helper()
+	select {
+	case <-c.Granted:
+	default:
+		return "waits"
+	}
+	var groups []string
+	for _, vfs := range c.VFs {
+		var buses []string
+		for _, one := range vfs {
+			buses = append(buses, fmt.Sprint(one.Address.Bus))
+		}
+		groups = append(groups, strings.Join(buses, ","))
+	}
+	return strings.Join(groups, " ")
+}
+
+func TestClaims(t *testing.T) {
+	red, blue := []string{"CUSTOM_RED"}, []string{"CUSTOM_BLUE"}
+	for _, c := range []struct {
+		name    string
+		node    []*Provider
+		groups  []Group
+		isolate bool
+		want    string
+	}{
+		{"two of one PF are not one of two", node([]int{1, 1}), []Group{group(2)}, false,
+			`network "public": no VF free: enp1s0 offers 1 of the 2 VFs that one PF must serve; enp2s0 offers 1 of the 2 VFs that one PF must serve`},
+		{"two entries are", node([]int{1, 1}), []Group{group(1), group(1)}, false, "1 2"},
+		{"spread", node([]int{2, 3}), []Group{group(1)}, false, "2"},
+		{"isolate", node([]int{3, 1}), []Group{group(1), group(1)}, true, "1 2"},
+		{"isolate on one PF", node([]int{3}), []Group{group(1), group(1)}, true,
+			"no VF free: each entry alone could be served, all together could not on different PFs (group-policy isolate): enp1s0 0 of 3 in use"},
+		{"required", node([]int{3, 1}, red, blue), []Group{{Name: "n", Count: 1, Required: blue}}, false, "2"},
+		{"forbidden", node([]int{3, 1}, red, blue), []Group{{Name: "n", Count: 1, Forbidden: red}}, false, "2"},
+		{"any of", node([]int{3, 1}, red, blue), []Group{{Name: "n", Count: 1, AnyOf: [][]string{{"CUSTOM_X", "CUSTOM_BLUE"}}}}, false, "2"},
+		{"lacks", node([]int{3}, red), []Group{{Name: "n", Count: 1, Required: blue}}, false, `network "n": no VF free: enp1s0 lacks CUSTOM_BLUE`},
+		{"goes back", node([]int{1, 1}, []string{"CUSTOM_BLUE", "CUSTOM_RED"}, blue),
+			[]Group{{Name: "n", Count: 1, Required: blue}, {Name: "n", Count: 1, Required: red}}, false, "2 1"},
+		{"no PF", nil, []Group{group(1)}, false, `network "public": no VF free: this node has no PF with VFs`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			claim, err := NewPool(c.node).Claim("s", c.groups, c.isolate)
+			got := fmt.Sprint(err)
+			if err == nil {
+				got = granted(t, claim)
+			} else if !errors.Is(err, ErrNoFreeVF) {
+				t.Errorf("not ErrNoFreeVF: %v", err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestReservedIsKeptBack(t *testing.T) {
+	n := node([]int{3})
+	n[0].Reserved = 1
+	p := NewPool(n)
+	for _, id := range []string{"a", "b"} {
+		if _, err := p.Claim(id, []Group{group(1)}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := p.Claim("c", []Group{group(1)}, false)
+	if err == nil || err.Error() != `network "public": no VF free: enp1s0 2 of 2 in use` {
+		t.Error(err)
+	}
+}
+
+func TestWaitingClaimsAreServedInOrder(t *testing.T) {
+	p := NewPool(node([]int{1}))
+	first, err := p.Claim("a", []Group{group(1)}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := first.VFs[0][0].Address
+	p.Attach("a", address)
+	if _, err := p.Claim("b", []Group{group(1)}, false); !errors.Is(err, ErrNoFreeVF) {
+		t.Fatalf("a VF in use is waited for: %v", err)
+	}
+	p.Release("a", address, "")
+	var waiting []*Claim
+	for _, id := range []string{"b", "c", "d"} {
+		c, err := p.Claim(id, []Group{group(1)}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting = append(waiting, c)
+	}
+	p.Unclaim("b")
+	p.Free("other", address)
+	if got := granted(t, waiting[1]); got != "waits" {
+		t.Error("another sandbox freed the VF")
+	}
+	p.Free("a", address)
+	if got := granted(t, waiting[0]) + granted(t, waiting[1]) + granted(t, waiting[2]); got != "waits1waits" {
+		t.Error(got)
+	}
+}
+
+func TestBarredVFsAreNotFreedByTheirOwners(t *testing.T) {
+	n := node([]int{1})
+	n[0].VFs[0].State, n[0].VFs[0].barred = Excluded, "is not among the config's vfs"
+	p := NewPool(n)
+	address := n[0].VFs[0].Address
+	if !p.Adopt("a", address) || p.Adopt("b", address) {
+		t.Error("adoption")
+	}
+	p.Release("a", address, "")
+	p.Free("a", address)
+	if _, one, _ := p.Find(address); one.State != Excluded || one.Reason == "" {
+		t.Errorf("%+v", one)
+	}
+}
+
+// TestClaimsNeverOverlap: whatever is claimed and given back, no VF has two owners, and no PF gives more than it has.
+func TestClaimsNeverOverlap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := node(rapid.SliceOfN(rapid.IntRange(0, 5), 1, 4).Draw(t, "vfs"))
+		for _, one := range n {
+			one.Reserved = rapid.IntRange(0, 2).Draw(t, "reserved")
+		}
+		p := NewPool(n)
+		owned := map[string]*Claim{}
+		for step := range rapid.IntRange(1, 30).Draw(t, "steps") {
+			id := fmt.Sprint(step)
+			groups := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Group { return group(rapid.IntRange(1, 3).Draw(t, "count")) }), 1, 4).Draw(t, "groups")
+			isolate := rapid.Bool().Draw(t, "isolate")
+			if c, err := p.Claim(id, groups, isolate); err == nil {
+				owned[id] = c
+				checkClaim(t, c, groups, isolate)
+			}
+			if rapid.Bool().Draw(t, "give back") {
+				for id := range owned {
+					p.Unclaim(id)
+					delete(owned, id)
+					break
+				}
+			}
+			checkOwners(t, p, owned)
+		}
+	})
+}
+
+func checkClaim(t *rapid.T, c *Claim, groups []Group, isolate bool) {
+	<-c.Granted
+	buses := map[uint8]int{}
+	for i, vfs := range c.VFs {
+		if len(vfs) != groups[i].Count {
+			t.Fatalf("%d VFs for a count of %d", len(vfs), groups[i].Count)
+		}
+		for _, one := range vfs {
+			if one.Address.Bus != vfs[0].Address.Bus {
+				t.Fatal("a group is served by two PFs")
+			}
+		}
+		buses[vfs[0].Address.Bus]++
+	}
+	if isolate && len(buses) != len(groups) {
+		t.Fatal("isolated groups share a PF")
+	}
+}
+
+func checkOwners(t *rapid.T, p *Pool, owned map[string]*Claim) {
+	seen := map[vf.PCIAddress]string{}
+	for id, c := range owned {
+		for _, vfs := range c.VFs {
+			for _, one := range vfs {
+				if other, ok := seen[one.Address]; ok {
+					t.Fatalf("%s belongs to %s and %s", one.Address, other, id)
+				}
+				seen[one.Address] = id
+			}
+		}
+	}
+	for _, provider := range p.Providers() {
+		total, used := provider.offered()
+		if used > max(0, total-provider.Reserved) {
+			t.Fatalf("%s gives %d of %d with %d reserved", provider.PF.Name(), used, total, provider.Reserved)
+		}
+		for _, one := range provider.VFs {
+			if seen[one.Address] != one.Sandbox {
+				t.Fatalf("%s: the pool says %q, the claims %q", one.Address, one.Sandbox, seen[one.Address])
+			}
+		}
+	}
+}
+
+// TestHostileRequestsEndSoon: entries that cannot be placed, though there are VFs enough, do not hold the runtime up.
+func TestHostileRequestsEndSoon(t *testing.T) {
+	traits := [][]string{{"CUSTOM_A"}, {"CUSTOM_B"}, {"CUSTOM_A", "CUSTOM_B"}, nil, {"CUSTOM_A"}, {"CUSTOM_B"}, nil, {"CUSTOM_B"}}
+	p := NewPool(node([]int{5, 5, 5, 5, 5, 5, 5, 5}, traits...))
+	groups := make([]Group, 13)
+	for i := range groups {
+		groups[i] = Group{Name: "public", Count: 3 - i%2, AnyOf: [][]string{{"CUSTOM_A", "CUSTOM_B"}}, Forbidden: []string{fmt.Sprint("CUSTOM_", i)}}
+	}
+	begun := time.Now()
+	if _, err := p.Claim("s", groups, false); !errors.Is(err, ErrNoFreeVF) {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("the claim took %s", took)
+	}
+}
+
+func TestSandboxesRaceForVFs(t *testing.T) {
+	p := NewPool(node([]int{7, 7}))
+	var all sync.WaitGroup
+	var mutex sync.Mutex
+	owners := map[vf.PCIAddress]int{}
+	for i := range 64 {
+		all.Go(func() {
+			c, err := p.Claim(fmt.Sprint(i), []Group{group(1)}, false)
+			if err != nil {
+				return
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			owners[c.VFs[0][0].Address]++
+		})
+	}
+	all.Wait()
+	if len(owners) != 14 {
+		t.Errorf("%d VFs of 14 were given out", len(owners))
+	}
+	for address, count := range owners {
+		if count != 1 {
+			t.Errorf("%s has %d owners", address, count)
+		}
+	}
+}
+
+func TestTree(t *testing.T) {
+	n := node([]int{1, 1})
+	n[1].PF.NUMANode = -1
+	p := NewPool(n)
+	if _, err := p.Claim("s1", []Group{group(1)}, false); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(p.Tree("host1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"providers":[` +
+		`{"name":"host1","class":"host","traits":[],"inventories":{}},` +
+		`{"name":"numa0","parent":"host1","class":"numa","numaNode":0,"traits":[],"inventories":{}},` +
+		`{"name":"enp1s0","parent":"numa0","class":"pf","pciAddress":"0000:01:00.0","pf":"enp1s0","numaNode":0,"traits":[],` +
+		`"inventories":{"SRIOV_NET_VF":{"total":1,"reserved":0,"used":1,"minUnit":1,"maxUnit":1,"stepSize":1,"allocationRatio":1}},` +
+		`"vfs":[{"id":0,"pciAddress":"0000:01:10.0","interface":"v","state":"claimed","sandbox":"s1"}]},` +
+		`{"name":"enp2s0","parent":"host1","class":"pf","pciAddress":"0000:02:00.0","pf":"enp2s0","traits":[],` +
+		`"inventories":{"SRIOV_NET_VF":{"total":1,"reserved":0,"used":0,"minUnit":1,"maxUnit":1,"stepSize":1,"allocationRatio":1}},` +
+		`"vfs":[{"id":0,"pciAddress":"0000:02:10.0","interface":"v","state":"free"}]}]}`
+	if diff := cmp.Diff(want, strings.ReplaceAll(string(text), `"traits":null`, `"traits":[]`)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,104 @@
+package journal
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func open(t *testing.T, dir string) *Journal {
+	t.Helper()
+	j, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func TestPutLoadDelete(t *testing.T) {
+	j := open(t, t.TempDir())
+	for _, value := range []string{"first", "second"} {
+		if err := j.Put("s1", value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, broken, err := j.Load()
+	if err != nil || len(broken) != 0 || len(records) != 1 {
+		t.Fatalf("%v, %v, %v", records, broken, err)
+	}
+	if one := records[0]; one.Sandbox != "s1" || string(one.Value) != `"second"` || one.Earlier {
+		t.Errorf("%+v", one)
+	}
+	if err := errors.Join(j.Delete("s1"), j.Delete("s1")); err != nil {
+		t.Error(err)
+	}
+	if entries, err := os.ReadDir(j.dir); err != nil || len(entries) != 0 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+func TestEarlierBoot(t *testing.T) {
+	j := open(t, t.TempDir())
+	if err := j.Put("s1", 1); err != nil {
+		t.Fatal(err)
+	}
+	j.bootID = "another"
+	if records, _, err := j.Load(); err != nil || !records[0].Earlier {
+		t.Errorf("%v, %v", records, err)
+	}
+}
+
+func TestBrokenRecords(t *testing.T) {
+	j := open(t, t.TempDir())
+	for name, text := range map[string]string{
+		"empty": "", "cut": `{"version":1`, "noise": "\x00\xff", "version": `{"version":2,"bootID":"x","record":1}`,
+		"unknown": `{"version":1,"bootID":"x","record":1,"more":1}`, "huge": strings.Repeat(" ", maxRecord+1), "-bad": "{}",
+	} {
+		if err := os.WriteFile(filepath.Join(j.dir, name+".json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(j.dir, ".draft-1"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(j.dir, "folder.json"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	records, broken, err := j.Load()
+	if err != nil || len(records) != 0 || len(broken) != 8 {
+		t.Fatalf("%v, %v, %v", records, broken, err)
+	}
+	for _, one := range broken {
+		if _, err := os.Stat(one.Path); err != nil {
+			t.Errorf("%s: %v", one.Path, err)
+		}
+	}
+	if _, broken, err := j.Load(); err != nil || len(broken) != 0 {
+		t.Errorf("the second time: %v, %v", broken, err)
+	}
+}
+
+func TestIDsDoNotNameOtherFolders(t *testing.T) {
+	j := open(t, t.TempDir())
+	for _, id := range []string{"", "../x", "a/b", ".x", strings.Repeat("a", 129), "a\x00"} {
+		if j.Put(id, 1) == nil || j.Delete(id) == nil || j.SetAside(id) == nil {
+			t.Errorf("%q was taken", id)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(`{"version":1,"bootID":"x","record":{"a":1}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		j := open(t, t.TempDir())
+		if err := os.WriteFile(filepath.Join(j.dir, "s.json"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		records, broken, err := j.Load()
+		if err != nil || len(records)+len(broken) != 1 {
+			t.Fatalf("%v, %v, %v", records, broken, err)
+		}
+	})
+}
