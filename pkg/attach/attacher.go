@@ -20,8 +20,8 @@ var ErrUnknownSandbox = errors.New("unknown sandbox")
 
 // Device is one way of giving a VF to a pod.
 type Device interface {
-	// Rest reads how the VF lies in the host.
-	Rest(address vf.PCIAddress) (Resting, error)
+	// Rest reads how the VF lies in the host, and whether it is marked as one that was not cleaned; see Netdev.Rest.
+	Rest(address vf.PCIAddress) (resting Resting, marked bool, err error)
 	// Attach brings the VF into the namespace; see Netdev.Attach.
 	Attach(ctx context.Context, a *Attachment, pf vf.PF, have vf.Settings, ns *vf.Namespace) error
 	// Release brings it back clean; see Netdev.Release.

@@ -58,15 +58,6 @@ const (
 	Failed    State = "failed"
 )
 
-// Resting is how a VF lies in the host while nobody has it.
-type Resting struct {
-	// Interface is its name there.
-	Interface string `json:"interface"`
-	MAC       vf.MAC `json:"mac"`
-	// MTU is in bytes.
-	MTU int `json:"mtu"`
-}
-
 // Attachment is one VF in one sandbox, with all that is needed to finish it or to undo it. It is journaled.
 type Attachment struct {
 	Network    string   `json:"network"`

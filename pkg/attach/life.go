@@ -48,7 +48,7 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 			if !ok {
 				return nil, fmt.Errorf("network %q: %w: %s", want.Network, ErrGone, one.Address)
 			}
-			resting, err := a.device.Rest(one.Address)
+			resting, _, err := a.device.Rest(one.Address)
 			if err != nil {
 				return nil, fmt.Errorf("network %q: %w", want.Network, err)
 			}

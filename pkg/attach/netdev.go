@@ -19,13 +19,15 @@ type Netdev struct {
 	Host *vf.Host
 }
 
-// Rest reads how a VF lies in the host. vf.ErrNoInterface says that it is not there.
-func (n Netdev) Rest(address vf.PCIAddress) (Resting, error) {
+// Rest reads how a VF lies in the host, and whether it is marked as one that a pod has had and that was not cleaned.
+// vf.ErrNoInterface says that it is not there.
+func (n Netdev) Rest(address vf.PCIAddress) (resting Resting, marked bool, err error) {
 	link, err := n.home(address)
 	if err != nil {
-		return Resting{}, err
+		return Resting{}, false, err
 	}
-	return Resting{Interface: link.Name, MAC: link.MAC, MTU: link.MTU}, nil
+	resting, marked = restingOf(link)
+	return resting, marked, nil
 }
 
 // Attach brings the VF into the namespace as the attachment says, and fills in what the pod sees. The VF may already
@@ -78,7 +80,8 @@ func (n Netdev) move(ctx context.Context, a *Attachment, pf vf.PF, have vf.Setti
 			return errors.Join(err, refused)
 		}
 	}
-	err := n.Host.Change(ctx, link.Index, vf.LinkChange{Into: ns, Name: a.Interface, MTU: a.MTU, Up: true})
+	mark := a.Resting.mark()
+	err := n.Host.Change(ctx, link.Index, vf.LinkChange{Into: ns, Name: a.Interface, MTU: a.MTU, Alias: &mark, Up: true})
 	switch {
 	case errors.Is(err, vf.ErrNameTaken):
 		return fmt.Errorf("the pod already has an interface %q: choose another name in the annotation: %w", a.Interface, err)
@@ -164,13 +167,12 @@ func (n Netdev) Release(ctx context.Context, a Attachment, pf vf.PF, ns *vf.Name
 			return fmt.Errorf("bring %s home: %w", a.Address, err)
 		}
 	}
-	settings, err := n.Host.Settings(pf)
+	have, err := n.have(pf, a)
 	if err != nil {
 		return err
 	}
-	have, known := settings[a.VFID]
-	if !known {
-		return fmt.Errorf("PF %s does not report VF %d", pf.Name(), a.VFID)
+	if !a.Settings.MAC.IsZero() {
+		have.MAC = a.Settings.MAC // the admin MAC is ours to take back, even when the VF would have that address by itself
 	}
 	resetErr := n.Host.Reset(ctx, pf, a.VFID, have)
 	// The VF's own address after the admin MAC: some drivers refuse it before.
@@ -188,7 +190,28 @@ func (n Netdev) Release(ctx context.Context, a Attachment, pf vf.PF, ns *vf.Name
 	if unclean := n.Unclean(a, pf); unclean != nil {
 		return errors.Join(unclean, resetErr, changeErr)
 	}
+	// The mark goes last: until then it says that the VF is not clean.
+	if link.Alias != a.Resting.Alias {
+		return n.Host.Change(ctx, link.Index, vf.LinkChange{Alias: &a.Resting.Alias})
+	}
 	return nil
+}
+
+// have reads what the PF has set for a VF. An adapter may report the VF's own address as its admin MAC (igb does); that
+// is no setting.
+func (n Netdev) have(pf vf.PF, a Attachment) (vf.Settings, error) {
+	settings, err := n.Host.Settings(pf)
+	if err != nil {
+		return vf.Settings{}, err
+	}
+	have, known := settings[a.VFID]
+	if !known {
+		return vf.Settings{}, fmt.Errorf("PF %s does not report VF %d", pf.Name(), a.VFID)
+	}
+	if have.MAC == a.Resting.MAC {
+		have.MAC = vf.MAC{}
+	}
+	return have, nil
 }
 
 // fetch moves the VF out of the pod. It not being there is fine: the kernel has sent it home, or it never arrived.
@@ -253,15 +276,12 @@ func (n Netdev) Unclean(a Attachment, pf vf.PF) error {
 	if err != nil {
 		return err
 	}
-	settings, err := n.Host.Settings(pf)
+	have, err := n.have(pf, a)
 	if err != nil {
 		return err
 	}
-	have, known := settings[a.VFID]
 	var wrong []string
-	if !known {
-		wrong = append(wrong, "its PF does not report it")
-	} else if names := have.Differences(vf.DefaultSettings()); len(names) > 0 {
+	if names := have.Differences(vf.DefaultSettings()); len(names) > 0 {
 		wrong = append(wrong, fmt.Sprintf("%s not at the default in %s", strings.Join(names, ", "), have))
 	}
 	if link.Name != a.Resting.Interface {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
+	"github.com/sirupsen/logrus"
 )
 
 // Live is a sandbox that the runtime knows, with what its pod asks for.
@@ -101,12 +102,16 @@ func (a *Attacher) clean() error {
 }
 
 func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
-	resting, err := a.device.Rest(one.Address)
-	if err == nil && len(have.Differences(vf.DefaultSettings())) == 0 {
+	resting, marked, err := a.device.Rest(one.Address)
+	if err != nil {
+		a.log.WithField("pci", one.Address.String()).WithError(err).Warn("VF cannot be looked at")
 		return
 	}
-	if err == nil && resting.MAC == have.MAC {
-		resting.MAC = randomMAC() // its address is one that was chosen for a pod
+	if have.MAC == resting.MAC {
+		have.MAC = vf.MAC{} // the VF's own address, which some adapters report as the admin MAC
+	}
+	if !marked && len(have.Differences(vf.DefaultSettings())) == 0 {
+		return
 	}
 	e := &entry{phase: releasing, attachments: []Attachment{{
 		Address: one.Address, PF: pf.Address, PFName: pf.Name(), VFID: one.ID, Driver: one.Driver, NUMANode: one.NUMANode,
@@ -116,6 +121,8 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
 		return
 	}
 	a.pool.Release("", one.Address, fmt.Sprintf("was found unclean: %s", have))
+	a.log.WithFields(logrus.Fields{"pci": one.Address.String(), "pf": pf.Name(), "vf": one.ID, "settings": have.String(), "marked": marked}).
+		Warn("VF that nobody has is not clean; it is made so")
 	a.lives.Go(func() { a.bringBack(e, nil) })
 }
 

@@ -19,6 +19,8 @@ type Interface struct {
 	// AltNames are its alternative names, which travel with it.
 	AltNames []string
 	MAC      MAC
+	// Alias is a free text on the interface, which travels with it too.
+	Alias string
 	// MTU is in bytes.
 	MTU int
 	// Up is the administrative state.
@@ -93,7 +95,7 @@ func (n *Namespace) links(request *nl.NetlinkRequest) ([]Interface, error) {
 
 func newInterface(attrs *netlink.LinkAttrs) Interface {
 	one := Interface{
-		Index: attrs.Index, Name: attrs.Name, AltNames: attrs.AltNames, MTU: attrs.MTU, Master: attrs.MasterIndex,
+		Index: attrs.Index, Name: attrs.Name, AltNames: attrs.AltNames, Alias: attrs.Alias, MTU: attrs.MTU, Master: attrs.MasterIndex,
 		Up:           attrs.RawFlags&unix.IFF_UP != 0,
 		Promiscuous:  attrs.RawFlags&unix.IFF_PROMISC != 0,
 		AllMulticast: attrs.RawFlags&unix.IFF_ALLMULTI != 0,
@@ -117,6 +119,8 @@ type LinkChange struct {
 	// MTU is in bytes.
 	MTU int
 	MAC MAC
+	// Alias replaces the alias; the empty text removes it.
+	Alias *string
 	// Up raises the interface, Down lowers it.
 	Up, Down bool
 }
@@ -159,6 +163,9 @@ func (c LinkChange) message(index int) *nl.NetlinkRequest {
 	}
 	if c.Name != "" {
 		request.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(c.Name)))
+	}
+	if c.Alias != nil {
+		request.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(*c.Alias)))
 	}
 	if c.MTU != 0 {
 		request.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(c.MTU))))

@@ -35,18 +35,18 @@ const (
 	RestMAC  = "02:00:00:00:00:01"
 )
 
-func (w *World) Rest(address vf.PCIAddress) (attach.Resting, error) {
+func (w *World) Rest(address vf.PCIAddress) (attach.Resting, bool, error) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	one, ok := w.vfs[address]
 	if !ok {
-		return attach.Resting{}, attach.ErrGone
+		return attach.Resting{}, false, attach.ErrGone
 	}
 	if one.where != "" {
-		return attach.Resting{}, vf.ErrNoInterface
+		return attach.Resting{}, false, vf.ErrNoInterface
 	}
 	mac, err := vf.ParseMAC(RestMAC)
-	return attach.Resting{Interface: one.name, MAC: mac, MTU: 1500}, err
+	return attach.Resting{Interface: one.name, MAC: mac, MTU: 1500}, false, err
 }
 
 func (w *World) Attach(ctx context.Context, a *attach.Attachment, _ vf.PF, have vf.Settings, _ *vf.Namespace) error {

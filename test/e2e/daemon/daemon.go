@@ -1,0 +1,198 @@
+// Package daemon drives nri-sriov in a guest of the lab: the built binary, installed as an operator would, and its
+// command line. It imports nothing of pkg: what it knows of the program is its contract.
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+)
+
+// Places in the guest.
+const (
+	Binary     = "/usr/local/bin/nri-sriov"
+	ConfigFile = "/etc/nri-sriov/config.yaml"
+	Results    = "/run/nri-sriov/results"
+)
+
+// limit bounds what the daemon is waited for. It takes a second on an idle machine.
+const limit = time.Minute
+
+// Build builds the program for the guest, from the tree that the working folder belongs to, and gives its path.
+func Build(ctx context.Context, dir string) (string, error) {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	path := filepath.Join(dir, "nri-sriov")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "./cmd/nri-sriov")
+	build.Dir, build.Env = strings.TrimSpace(string(root)), append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build nri-sriov: %w\n%s", err, output)
+	}
+	return path, nil
+}
+
+// Daemon is nri-sriov in a guest.
+type Daemon struct {
+	guest   *lab.Guest
+	process *lab.Process
+}
+
+// Install copies the program into the guest.
+func Install(ctx context.Context, guest *lab.Guest, path string) (*Daemon, error) {
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := guest.WriteFile(ctx, Binary, 0o755, binary); err != nil {
+		return nil, fmt.Errorf("install nri-sriov: %w", err)
+	}
+	return &Daemon{guest: guest}, nil
+}
+
+// Configure writes the node's config; the empty text removes it.
+func (d *Daemon) Configure(ctx context.Context, text string) error {
+	if text == "" {
+		_, err := d.guest.Run(ctx, "rm", "-f", ConfigFile)
+		return err
+	}
+	if _, err := d.guest.Run(ctx, "mkdir", "-p", filepath.Dir(ConfigFile)); err != nil {
+		return err
+	}
+	return d.guest.WriteFile(ctx, ConfigFile, 0o644, []byte(text))
+}
+
+// Start starts the daemon and waits until it is ready: connected to the runtime and synchronised.
+func (d *Daemon) Start(ctx context.Context, args ...string) error {
+	if err := d.Launch(ctx, args...); err != nil {
+		return err
+	}
+	return d.Ready(ctx)
+}
+
+// Launch starts the daemon and does not wait.
+func (d *Daemon) Launch(ctx context.Context, args ...string) error {
+	argv := append([]string{Binary, "run", "--log-level", "debug"}, args...)
+	process, err := d.guest.Start(ctx, "nri-sriov", nil, argv...)
+	if err != nil {
+		return err
+	}
+	d.process = process
+	return nil
+}
+
+// Ready waits until /readyz says so.
+func (d *Daemon) Ready(ctx context.Context) error {
+	return lab.Eventually(ctx, limit, func(ctx context.Context) error {
+		output, err := d.guest.Shell(ctx, "busybox wget -q -T 5 -O - http://127.0.0.1:9808/readyz")
+		if err != nil && d.process != nil {
+			if running, _ := d.process.Running(ctx); !running {
+				return fmt.Errorf("the daemon has ended; see %s", d.process.Log())
+			}
+		}
+		if err == nil && strings.TrimSpace(output.Stdout) != "ok" {
+			err = fmt.Errorf("/readyz says %q", output.Stdout)
+		}
+		return err
+	})
+}
+
+// Process is the daemon's process.
+func (d *Daemon) Process() *lab.Process { return d.process }
+
+// Stop ends the daemon and answers its exit code.
+func (d *Daemon) Stop(ctx context.Context) (int, error) { return d.process.Stop(ctx, limit) }
+
+// Kill kills the daemon with SIGKILL.
+func (d *Daemon) Kill(ctx context.Context) error {
+	_, err := d.process.Kill(ctx)
+	return err
+}
+
+// CLI runs a subcommand. The output is valid with an *lab.ExitError too.
+func (d *Daemon) CLI(ctx context.Context, args ...string) (lab.Output, error) {
+	return d.guest.Run(ctx, append([]string{Binary}, args...)...)
+}
+
+// Tree is the contract's `inventory -o json`.
+type Tree struct {
+	Providers []struct {
+		Name, Parent, Class, PF string
+		Inventories             map[string]struct{ Total, Reserved, Used int }
+		VFs                     []struct {
+			ID                                                    int
+			PCIAddress, Interface, Driver, State, Sandbox, Reason string
+		}
+	}
+}
+
+// Inventory asks for the tree.
+func (d *Daemon) Inventory(ctx context.Context) (Tree, error) {
+	var tree Tree
+	err := d.ask(ctx, &tree, "inventory", "-o", "json")
+	return tree, err
+}
+
+// Pods is the contract's `pods -o json`.
+type Pods struct {
+	Pods []struct {
+		Sandbox, Namespace, Name, UID string
+		Attachments                   []struct {
+			Network, Interface, Device, PCIAddress, PF, State, Error string
+			VFID                                                     int
+			Result                                                   json.RawMessage
+		}
+	}
+}
+
+// Pods asks who has what.
+func (d *Daemon) Pods(ctx context.Context) (Pods, error) {
+	var pods Pods
+	err := d.ask(ctx, &pods, "pods", "-o", "json")
+	return pods, err
+}
+
+func (d *Daemon) ask(ctx context.Context, into any, args ...string) error {
+	output, err := d.CLI(ctx, args...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(output.Stdout), into); err != nil {
+		return fmt.Errorf("nri-sriov %s: %w in %s", strings.Join(args, " "), err, output.Stdout)
+	}
+	return nil
+}
+
+// AllFree waits until every VF is free by the daemon's word, and answers how many there are.
+func (d *Daemon) AllFree(ctx context.Context) (int, error) {
+	free := 0
+	err := lab.Eventually(ctx, limit, func(ctx context.Context) error {
+		tree, err := d.Inventory(ctx)
+		if err != nil {
+			return err
+		}
+		free = 0
+		for _, provider := range tree.Providers {
+			for _, one := range provider.VFs {
+				if one.State != "free" {
+					return fmt.Errorf("VF %d of %s (%s) is %s %s %s", one.ID, provider.PF, one.PCIAddress, one.State, one.Sandbox, one.Reason)
+				}
+				free++
+			}
+		}
+		if free == 0 {
+			return errors.New("the inventory has no VF")
+		}
+		return nil
+	})
+	return free, err
+}

@@ -1,0 +1,160 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// recipe is raised when the steps below make something else from the same parts.
+const recipe = "1"
+
+// Assets is everything that a guest consists of, as files of the cache.
+type Assets struct {
+	Kernel    string // the kernel's image
+	Release   string // the kernel's release, as uname -r says
+	Initramfs string
+	Image     string // the guest's root, only ever read
+	qemu      program
+}
+
+// Prepare makes the lab's parts, or finds them in the cache: a QEMU whose igb
+// works, a kernel, the guest's root with containerd, CNI plugins and runc. The
+// first run fetches some 300 MB and compiles for minutes; later ones take a
+// second. It needs root, Debian's apt and a Go toolchain.
+func Prepare(ctx context.Context, progress io.Writer) (_ *Assets, err error) {
+	begin := time.Now()
+	if err := checkHost(ctx, progress); err != nil {
+		return nil, err
+	}
+	src, err := findSource(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	c, unlock, err := openCache(ctx, dir, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	assets, err := prepare(ctx, c, src)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the lab: %w", err)
+	}
+	fmt.Fprintf(progress, "lab: prepared in %.1f s, in %s\n", time.Since(begin).Seconds(), dir)
+	return assets, nil
+}
+
+func prepare(ctx context.Context, c *cache, src source) (*Assets, error) {
+	assets := &Assets{}
+	qemu, err := prepareQEMU(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	assets.qemu = qemu
+	user, err := c.debs(ctx, "userland", userland)
+	if err != nil {
+		return nil, err
+	}
+	indexed, err := c.artefact("kernel", key(recipe, kernel.key(), userland.key()), func(dir string) error {
+		return prepareKernel(ctx, c, user, dir)
+	})
+	if err != nil {
+		return nil, err
+	}
+	k, err := findKernel(indexed)
+	if err != nil {
+		return nil, err
+	}
+	assets.Kernel, assets.Release = k.image, k.release
+	if assets.Initramfs, err = prepareInitramfs(ctx, c, src, k, filepath.Base(indexed)); err != nil {
+		return nil, err
+	}
+	parts := imageParts{userland: user, kernel: k}
+	if parts.cni, err = c.tools(ctx, src, "cni"); err != nil {
+		return nil, err
+	}
+	if parts.containerd, err = c.tools(ctx, src, "containerd"); err != nil {
+		return nil, err
+	}
+	names := key(recipe, filepath.Base(user), filepath.Base(indexed), filepath.Base(parts.cni), filepath.Base(parts.containerd))
+	image, err := c.artefact("image", names, func(dir string) error {
+		return writeImage(ctx, filepath.Join(dir, "root.ext4"), parts)
+	})
+	if err != nil {
+		return nil, err
+	}
+	assets.Image = filepath.Join(image, "root.ext4")
+	return assets, nil
+}
+
+func prepareQEMU(ctx context.Context, c *cache) (program, error) {
+	if named := os.Getenv(qemuEnv); named != "" {
+		qemu := program{argv: []string{named}}
+		return qemu, qemu.check(ctx)
+	}
+	dir, err := c.debs(ctx, "qemu", emulator)
+	if err != nil {
+		return program{}, err
+	}
+	qemu := unpackedQEMU(dir)
+	return qemu, qemu.check(ctx)
+}
+
+func prepareKernel(ctx context.Context, c *cache, userland, dir string) error {
+	a, err := hostArchive(ctx)
+	if err != nil {
+		return err
+	}
+	if err := kernel.fetch(ctx, c, a, dir); err != nil {
+		return err
+	}
+	k, err := findKernel(dir)
+	if err != nil {
+		return err
+	}
+	return indexModules(ctx, filepath.Join(dir, "usr"), k.release, userland)
+}
+
+func prepareInitramfs(ctx context.Context, c *cache, src source, k kernelFiles, kernel string) (string, error) {
+	guest, err := src.guestKey()
+	if err != nil {
+		return "", err
+	}
+	dir, err := c.artefact("initramfs", key(recipe, guest, kernel, fmt.Sprint(initialModules)), func(dir string) error {
+		if err := src.buildGuest(ctx, dir); err != nil {
+			return err
+		}
+		return writeInitramfs(filepath.Join(dir, "initramfs"), k, filepath.Join(dir, "init"))
+	})
+	return filepath.Join(dir, "initramfs"), err
+}
+
+// debs is the folder with a set of Debian packages.
+func (c *cache) debs(ctx context.Context, name string, d debs) (string, error) {
+	return c.artefact(name, key(recipe, d.key()), func(dir string) error {
+		a, err := hostArchive(ctx)
+		if err != nil {
+			return err
+		}
+		return d.fetch(ctx, c, a, dir)
+	})
+}
+
+// tools is the folder with what a tools module builds.
+func (c *cache) tools(ctx context.Context, src source, name string) (string, error) {
+	version, err := src.toolKey(name)
+	if err != nil {
+		return "", err
+	}
+	return c.artefact(name, key(recipe, version), func(dir string) error {
+		return src.buildTools(ctx, c, name, dir)
+	})
+}

@@ -1,0 +1,273 @@
+// Package e2e drives nri-sriov as its users do, on real VFs with a real containerd, in a guest of the lab. It imports
+// nothing of pkg.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+)
+
+// binary is built once for all tests.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "nri-sriov-e2e-")
+	if err != nil {
+		return "", err
+	}
+	return daemon.Build(context.Background(), dir)
+})
+
+// nodeConfig is the config of the tests, but where one has its own.
+const nodeConfig = `apiVersion: sriov.nri.io/v1alpha1
+kind: NodeConfig
+networks:
+  - name: public
+    vlan: {id: 100}
+    allow: [mac, ips]
+  - name: other
+    vlan: {id: 200}
+    allow: [ips]
+  - name: plain
+  - name: left
+    required: [CUSTOM_LEFT]
+    allow: [ips]
+  - name: fixed
+    ipam: {type: static, addresses: [{address: 192.0.2.77/24, gateway: 192.0.2.1}], routes: [{dst: 198.51.100.0/24}]}
+    mtu: 1400
+  - name: private
+    namespaces: ["team-*"]
+providers:
+  - {pf: pf0, traits: [CUSTOM_LEFT]}
+  - {pf: pf1, traits: [CUSTOM_RIGHT]}
+`
+
+// bench is a guest with containerd and the daemon, for one suite of tests.
+type bench struct {
+	*lab.Guest
+	*daemon.Daemon
+	containerd *lab.Containerd
+	cri        *lab.CRI
+}
+
+// boot boots a guest with the program installed; nothing runs in it yet.
+func boot(t *testing.T, options lab.Options) *bench {
+	t.Helper()
+	guest := lab.Start(t, options)
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := daemon.Install(t.Context(), guest, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{Guest: guest, Daemon: d}
+}
+
+// fresh starts a containerd with nothing in it and the daemon, and ends both with the test. At the end every VF must be
+// back, clean and under its own name.
+func (b *bench) fresh(t *testing.T, options lab.ContainerdOptions) *subject {
+	t.Helper()
+	s := b.runtime(t, options)
+	s.must(s.Configure(t.Context(), nodeConfig))
+	s.must(s.Daemon.Start(t.Context()))
+	t.Cleanup(func() {
+		s.removeAll()
+		s.clean()
+		if code, err := s.Daemon.Stop(s.ctx()); err != nil || code != 0 {
+			t.Errorf("the daemon ends with %d, %v", code, err)
+		}
+	})
+	return s
+}
+
+// runtime starts a containerd with nothing in it, and ends it with the test.
+func (b *bench) runtime(t *testing.T, options lab.ContainerdOptions) *subject {
+	t.Helper()
+	s := &subject{bench: &bench{Guest: b.Guest, Daemon: b.Daemon}, T: t}
+	s.shell("rm -rf /var/lib/nri-sriov /run/nri-sriov")
+	var err error
+	if s.containerd, err = b.Guest.StartContainerd(t.Context(), options); err != nil {
+		t.Fatal(err)
+	}
+	s.cri = s.containerd.CRI()
+	s.before = s.state()
+	t.Cleanup(func() {
+		if err := s.containerd.Stop(s.ctx()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// subject is a bench in the hands of one test.
+type subject struct {
+	*bench
+	*testing.T
+	pods []string
+	// before is the state of the VFs before the test.
+	before string
+}
+
+// ctx outlives the test, for what is to be ended after it.
+func (s *subject) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.T.Context()), 5*time.Minute)
+	s.T.Cleanup(cancel)
+	return ctx
+}
+
+func (s *subject) must(err error) {
+	s.T.Helper()
+	if err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+func (s *subject) shell(format string, args ...any) string {
+	s.T.Helper()
+	script := format
+	if len(args) > 0 {
+		script = fmt.Sprintf(format, args...)
+	}
+	output, err := s.Guest.Shell(s.ctx(), script)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return strings.TrimSpace(output.Stdout)
+}
+
+// state draws what the kernel has of PFs and VFs in the host: what the PF has set for each VF, and each VF's name, MAC,
+// MTU and whether it is up. It is compared as text.
+func (s *subject) state() string {
+	s.T.Helper()
+	return s.shell(`
+for pf in pf0 pf1; do
+	ip link show $pf | grep -o 'vf .*' | sed 's/ *$//' | sed "s/^/$pf /"
+	for vf in /sys/class/net/$pf/device/virtfn*; do
+		name=$(ls $vf/net 2>/dev/null) || name=
+		if [ -z "$name" ]; then echo "$(basename $(readlink $vf)) is away"; continue; fi
+		flags=$(cat /sys/class/net/$name/flags)
+		echo "$(basename $(readlink $vf)) $name $(cat /sys/class/net/$name/address) mtu $(cat /sys/class/net/$name/mtu) up $((flags & 1)) promisc $(((flags>>8)&1))"
+	done
+done`)
+}
+
+// clean waits until every VF is free by the daemon's word and as it was before by the kernel's.
+func (s *subject) clean() {
+	s.T.Helper()
+	if _, err := s.AllFree(s.ctx()); err != nil {
+		s.T.Error(err)
+		return
+	}
+	if now := s.state(); now != s.before {
+		s.T.Errorf("the VFs are not as before\n--- before\n%s\n--- now\n%s", s.before, now)
+	}
+	if left := s.shell("ls -A /run/nri-sriov/results /run/nri-sriov/networks /var/lib/nri-sriov/sandboxes | grep -v : || true"); left != "" {
+		s.T.Errorf("traces of pods are left: %s", left)
+	}
+}
+
+// pod runs a sandbox that asks for networks, in namespace prod; no text is no annotation.
+func (s *subject) pod(name, networks string) (string, error) {
+	pod := lab.Pod{Name: name, Namespace: "prod", UID: fmt.Sprintf("%s-%d", name, len(s.pods)), Annotations: map[string]string{}}
+	if networks != "" {
+		pod.Annotations["sriov.nri.io/networks"] = networks
+	}
+	return s.runPod(pod)
+}
+
+func (s *subject) runPod(pod lab.Pod) (string, error) {
+	id, err := s.cri.RunPod(s.T.Context(), pod)
+	if err == nil {
+		s.pods = append(s.pods, id)
+	}
+	return id, err
+}
+
+// mustPod runs a sandbox and a container in it, and answers both ids.
+func (s *subject) mustPod(name, networks string) (sandbox, container string) {
+	s.T.Helper()
+	sandbox, err := s.pod(name, networks)
+	s.must(err)
+	container, err = s.cri.StartIn(s.T.Context(), sandbox, "app")
+	s.must(err)
+	return sandbox, container
+}
+
+func (s *subject) removeAll() {
+	s.T.Helper()
+	for _, id := range s.pods {
+		s.remove(id)
+	}
+	s.pods = nil
+}
+
+func (s *subject) remove(id string) {
+	s.T.Helper()
+	if err := s.cri.StopPod(s.ctx(), id); err != nil {
+		s.T.Error(err)
+	}
+	if err := s.cri.RemovePod(s.ctx(), id); err != nil {
+		s.T.Error(err)
+	}
+}
+
+// exec runs a program in a container.
+func (s *subject) exec(container string, argv ...string) string {
+	s.T.Helper()
+	output, err := s.cri.Exec(s.T.Context(), container, argv...)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return strings.TrimSpace(output.Stdout)
+}
+
+// pings waits until a container reaches an address; the first frames may be lost while a VF gets its carrier.
+func (s *subject) pings(container, address string) {
+	s.T.Helper()
+	err := lab.Eventually(s.T.Context(), 30*time.Second, func(ctx context.Context) error {
+		_, err := s.cri.Exec(ctx, container, "ping", "-c", "1", "-W", "1", address)
+		return err
+	})
+	if err != nil {
+		s.T.Error(err)
+	}
+}
+
+// silent checks that a container does not reach an address.
+func (s *subject) silent(container, address string) {
+	s.T.Helper()
+	if output, err := s.cri.Exec(s.T.Context(), container, "ping", "-c", "3", "-W", "1", address); err == nil {
+		s.T.Errorf("%s answers where it must not: %s", address, output.Stdout)
+	}
+}
+
+// refused checks that an error has the sentence of the contract in it, and that nothing was claimed or changed.
+func (s *subject) refused(err error, sentence string) {
+	s.T.Helper()
+	if err == nil {
+		s.T.Errorf("nothing was refused; wanted %q", sentence)
+		return
+	}
+	if !strings.Contains(err.Error(), sentence) {
+		s.T.Errorf("the refusal is\n%v\nand lacks\n%s", err, sentence)
+	}
+}
+
+// configs is the project's folder of examples.
+func configs(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../configs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

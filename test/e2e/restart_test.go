@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+)
+
+// TestRestart is what must hold when the daemon or the runtime go away and come back.
+func TestRestart(t *testing.T) {
+	b := boot(t, lab.Options{})
+	for name, test := range map[string]func(*subject){
+		"BetweenSandboxAndContainer": betweenSandboxAndContainer, "WhilePodsRun": whilePodsRun,
+		"PodsRemovedWhileAway": podsRemovedWhileAway, "PodsStartedWhileAway": podsStartedWhileAway,
+		"ContainerdRestarted": containerdRestarted, "PodNamespaceVanishes": podNamespaceVanishes,
+	} {
+		t.Run(name, func(t *testing.T) { test(b.fresh(t, lab.ContainerdOptions{})) })
+	}
+	t.Run("Preinstalled", func(t *testing.T) { preinstalled(t, b) })
+	t.Run("ConfigErrors", func(t *testing.T) { configErrors(t, b) })
+}
+
+func betweenSandboxAndContainer(s *subject) {
+	sandbox, err := s.pod("first", "public")
+	s.must(err)
+	s.must(s.Daemon.Kill(s.T.Context()))
+	s.must(s.Daemon.Start(s.T.Context()))
+	container, err := s.cri.StartIn(s.T.Context(), sandbox, "app")
+	s.must(err)
+	if networks := s.networks(container); len(networks) != 1 {
+		s.T.Errorf("networks.json: %+v", networks)
+	}
+}
+
+// whilePodsRun: a restart and a kill leave running pods alone, down to the count of carrier changes.
+func whilePodsRun(s *subject) {
+	_, first := s.mustPod("first", `[{network: public, ips: ["192.0.2.10/24"], required: [CUSTOM_LEFT]}]`)
+	_, second := s.mustPod("second", `[{network: public, ips: ["192.0.2.11/24"], required: [CUSTOM_RIGHT]}]`)
+	s.pings(first, "192.0.2.11")
+	carrier := s.exec(first, "cat", "/sys/class/net/net1/carrier_changes")
+	if code, err := s.Daemon.Stop(s.T.Context()); err != nil || code != 0 {
+		s.T.Errorf("the daemon ends with %d, %v", code, err)
+	}
+	s.must(s.Daemon.Start(s.T.Context()))
+	s.must(s.Daemon.Kill(s.T.Context()))
+	s.must(s.Daemon.Start(s.T.Context()))
+	s.pings(second, "192.0.2.10")
+	if now := s.exec(first, "cat", "/sys/class/net/net1/carrier_changes"); now != carrier {
+		s.T.Errorf("the carrier changed: %s, then %s times", carrier, now)
+	}
+	s.attached(2)
+}
+
+// attached waits until so many attachments are there by the daemon's word.
+func (s *subject) attached(count int) {
+	s.T.Helper()
+	s.must(lab.Eventually(s.T.Context(), time.Minute, func(ctx context.Context) error {
+		pods, err := s.Pods(ctx)
+		if err != nil {
+			return err
+		}
+		attached := 0
+		for _, pod := range pods.Pods {
+			for _, one := range pod.Attachments {
+				if one.State == "attached" {
+					attached++
+				}
+			}
+		}
+		if attached != count {
+			return fmt.Errorf("%d VFs are attached, wanted %d: %+v", attached, count, pods)
+		}
+		return nil
+	}))
+}
+
+// podsRemovedWhileAway: kill -9 with pods running, the pods go, the daemon comes back: every VF is clean.
+func podsRemovedWhileAway(s *subject) {
+	for i := range 3 {
+		s.mustPod(fmt.Sprint("pod", i), fmt.Sprintf(`[{network: public, mac: "02:00:00:00:00:1%d"}, {network: other}]`, i))
+	}
+	s.must(s.Daemon.Kill(s.T.Context()))
+	s.removeAll()
+	s.must(s.Daemon.Start(s.T.Context()))
+	s.clean()
+}
+
+// podsStartedWhileAway are attached late.
+func podsStartedWhileAway(s *subject) {
+	s.must(s.Daemon.Kill(s.T.Context()))
+	_, container := s.mustPod("first", "public")
+	if links := s.exec(container, "ls", "/sys/class/net"); strings.Contains(links, "net1") {
+		s.T.Fatalf("interfaces before the daemon is there: %s", links)
+	}
+	s.must(s.Daemon.Start(s.T.Context()))
+	s.attached(1)
+	if links := s.exec(container, "ls", "/sys/class/net"); links != "eth0\nlo\nnet1" {
+		s.T.Errorf("interfaces after the late attach: %q", links)
+	}
+}
+
+// containerdRestarted: the daemon reconnects; sandboxes that are older than the restart are released although the
+// runtime never tells of their end.
+func containerdRestarted(s *subject) {
+	_, container := s.mustPod("first", "public")
+	s.must(s.containerd.Restart(s.T.Context()))
+	s.must(s.Daemon.Ready(s.T.Context()))
+	s.attached(1)
+	if links := s.exec(container, "ls", "/sys/class/net"); links != "eth0\nlo\nnet1" {
+		s.T.Errorf("interfaces after containerd's restart: %q", links)
+	}
+	s.removeAll()
+	s.clean()
+	s.mustPod("second", "public")
+}
+
+// podNamespaceVanishes: somebody takes the namespace away behind the runtime's back; the kernel sends the VF home.
+func podNamespaceVanishes(s *subject) {
+	sandbox, _ := s.mustPod("first", `[{network: public, mac: "02:00:00:00:00:11"}]`)
+	status, err := s.cri.PodStatus(s.T.Context(), sandbox)
+	s.must(err)
+	s.shell("kill -KILL $(ip netns pids %[1]s); ip netns del %[1]s", netnsName(status.NetNS))
+	s.clean()
+}
+
+// preinstalled: containerd starts the plugin itself, with its config from conf.d.
+func preinstalled(t *testing.T, b *bench) {
+	s := &subject{bench: b, T: t}
+	s.must(s.Configure(t.Context(), ""))
+	s.shell("mkdir -p %s %s && ln -sf %s %s/10-nri-sriov", lab.NRIPlugins, lab.NRIConfigs, daemon.Binary, lab.NRIPlugins)
+	s.must(b.WriteFile(t.Context(), lab.NRIConfigs+"/10-nri-sriov.conf", 0o644, []byte(nodeConfig)))
+	t.Cleanup(func() { s.shell("rm -f %s/10-nri-sriov %s/10-nri-sriov.conf", lab.NRIPlugins, lab.NRIConfigs) })
+	s = b.runtime(t, lab.ContainerdOptions{})
+	s.must(s.Daemon.Ready(t.Context()))
+	_, container := s.mustPod("first", "public")
+	if networks := s.networks(container); len(networks) != 1 || networks[0].VLAN.ID != 100 {
+		t.Errorf("networks.json: %+v", networks)
+	}
+	s.must(s.containerd.Restart(t.Context()))
+	s.must(s.Daemon.Ready(t.Context()))
+	s.attached(1)
+	s.mustPod("second", "public")
+	s.removeAll()
+	s.clean()
+}
+
+// configErrors: an invalid config ends the daemon with 1, naming file, line and key.
+func configErrors(t *testing.T, b *bench) {
+	s := &subject{bench: b, T: t}
+	for text, sentence := range map[string]string{
+		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n- name: a\n  vlna: {id: 1}\n":                            "/etc/nri-sriov/config.yaml:5: ",
+		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n- name: a\n  vlan: {id: 5000}\n":                         "networks[0].vlan.id: 5000",
+		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n- name: a\n  device: vfio\n":                             "not supported yet",
+		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nproviders: [{pf: pf0, numVFs: 9}]\nnetworks:\n- name: a\n  rdma: 1": "config.yaml:6: networks[0].rdma",
+	} {
+		s.must(s.Configure(t.Context(), text))
+		s.must(s.Daemon.Launch(t.Context()))
+		code, err := s.Process().Wait(t.Context(), time.Minute)
+		s.must(err)
+		log, err := b.ReadFile(t.Context(), s.Process().Log())
+		s.must(err)
+		if lines := strings.Split(strings.TrimSpace(string(log)), "\n"); code != 1 || !strings.Contains(lines[len(lines)-1], sentence) {
+			t.Errorf("the daemon ends with %d and\n%s\nwithout\n%s", code, lines[len(lines)-1], sentence)
+		}
+		output, err := s.CLI(t.Context(), "check")
+		if err == nil || !strings.Contains(output.Stdout, sentence) {
+			t.Errorf("check says %v\n%s", err, output.Stdout)
+		}
+	}
+	s.must(s.Configure(t.Context(), nodeConfig))
+}
