@@ -73,7 +73,7 @@ func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, int) (v
 		})
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := sentence(errs); err != nil {
 		return err
 	}
 	if err := a.results.Write(e.sandbox.ID, attachments); err != nil {
@@ -83,6 +83,20 @@ func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, int) (v
 	e.attachments = attachments
 	a.mutex.Unlock()
 	return a.put(e)
+}
+
+// sentence joins errors in one line, which is what the kubelet shows.
+func sentence(errs []error) error {
+	var joined error
+	for _, err := range errs {
+		switch {
+		case joined == nil:
+			joined = err
+		case err != nil:
+			joined = fmt.Errorf("%w; %w", joined, err)
+		}
+	}
+	return joined
 }
 
 func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have func(vf.PF, int) (vf.Settings, error)) error {
@@ -141,9 +155,7 @@ func (a *Attacher) withdraw(e *entry) {
 	a.lives.Go(func() {
 		defer close(withdrawn)
 		a.bringBack(e, ns)
-		a.mutex.Lock()
-		defer a.mutex.Unlock()
-		if len(e.attachments) == 0 {
+		if len(a.copyOf(e)) == 0 {
 			a.forget(e.sandbox.ID)
 		}
 	})
@@ -168,12 +180,13 @@ func (a *Attacher) release(e *entry, ns *vf.Namespace) {
 	a.markReleasing(e)
 	a.mutex.Unlock()
 	a.bringBack(e, ns)
+	if len(a.copyOf(e)) > 0 {
+		return // the daemon ends; the next one goes on from the journal
+	}
+	a.forget(e.sandbox.ID)
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
-	if len(e.attachments) == 0 {
-		delete(a.entries, e.sandbox.ID)
-		a.forget(e.sandbox.ID)
-	}
+	delete(a.entries, e.sandbox.ID)
 }
 
 // bringBack releases each VF of e until it is clean, and takes it off the list then. The namespace is closed after the
@@ -251,7 +264,8 @@ func (a *Attacher) put(e *entry) error {
 	return a.journal.Put(r.Sandbox.ID, r)
 }
 
-// forget removes the traces of a sandbox that has no VF any more.
+// forget removes the traces of a sandbox that has no VF any more. It is never called with the mutex held: the disk may be
+// slow, and the hooks want the mutex.
 func (a *Attacher) forget(sandbox string) {
 	err := errors.Join(a.results.Remove(sandbox), a.journal.Delete(sandbox))
 	if err != nil {

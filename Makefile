@@ -1,0 +1,57 @@
+# The commands of the project; `make help` lists them.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -X main.version=$(VERSION)
+GO_TEST := go test -count=1
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/nri-sriov, a static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/nri-sriov ./cmd/nri-sriov
+
+.PHONY: install
+install: build ## install the binary and the systemd unit below DESTDIR
+	install -D -m 0755 bin/nri-sriov $(DESTDIR)/usr/local/bin/nri-sriov
+	install -D -m 0644 configs/systemd/nri-sriov.service $(DESTDIR)/etc/systemd/system/nri-sriov.service
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt differs: $$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: test-unit
+test-unit: ## unit, rootless and private-namespace tests; the last need root
+	NRI_SRIOV_REQUIRE_KERNEL=1 $(GO_TEST) -race ./cmd/... ./pkg/... ./configs/...
+	$(GO_TEST) ./test/e2e/...
+
+.PHONY: lab
+lab: ## prepare the lab: QEMU, a kernel, a guest with containerd; needs root and Debian 12 or 13
+	go run ./test/e2e/cmd/lab prepare
+
+.PHONY: test-lab
+test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses
+	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
+
+.PHONY: test
+test: lint test-unit test-lab ## all of them
+
+.PHONY: demo
+demo: ## two pods with real VFs in a VLAN, shown step by step, on any machine
+	go run ./test/e2e/cmd/demo
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME
+	@for target in $$(git grep -ho 'func Fuzz[A-Za-z0-9]*' -- 'pkg/*_test.go' | sort -u | sed 's/func //'); do \
+		for package in $$(git grep -l "func $$target(" -- 'pkg/*_test.go' | xargs -n1 dirname | sort -u); do \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$package || exit 1; \
+		done; \
+	done
+
+.PHONY: vulncheck
+vulncheck: ## known vulnerabilities in what is built in; needs the Go vulnerability database
+	go tool govulncheck ./...
