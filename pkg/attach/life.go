@@ -36,7 +36,7 @@ func (a *Attacher) attach(ctx context.Context, e *entry) error {
 	if err := a.put(e); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	return a.bring(ctx, e, func(vf.PF, int) (vf.Settings, error) { return vf.DefaultSettings(), nil })
+	return a.bring(ctx, e, func(vf.PF, Attachment) (vf.Settings, error) { return vf.DefaultSettings(), nil })
 }
 
 // plan makes attachments of the granted VFs.
@@ -59,7 +59,7 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 }
 
 // bring attaches all of a sandbox's VFs, whatever way each has gone already, and writes the results.
-func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, int) (vf.Settings, error)) error {
+func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, Attachment) (vf.Settings, error)) error {
 	attachments := a.copyOf(e)
 	errs := make([]error, len(attachments))
 	var all sync.WaitGroup
@@ -99,7 +99,7 @@ func sentence(errs []error) error {
 	return joined
 }
 
-func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have func(vf.PF, int) (vf.Settings, error)) error {
+func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have func(vf.PF, Attachment) (vf.Settings, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have
 	if !ok {
 		return ErrGone
 	}
-	settings, err := have(pf, one.VFID)
+	settings, err := have(pf, *one)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,12 @@ func (n Netdev) Attach(ctx context.Context, a *Attachment, pf vf.PF, have vf.Set
 	case err == nil:
 		err = n.move(ctx, a, pf, have, link, ns)
 	case errors.Is(err, vf.ErrNoInterface):
-		err = n.finish(ctx, a, pf, have, ns)
+		if link, err = ns.InterfaceOf(a.Address); err == nil {
+			if a.State == Attached {
+				return nil // the pod's own by now: whatever it has done to it stays
+			}
+			err = n.finish(ctx, a, pf, have, link, ns)
+		}
 	}
 	if err != nil {
 		return err
@@ -92,11 +97,7 @@ func (n Netdev) move(ctx context.Context, a *Attachment, pf vf.PF, have vf.Setti
 }
 
 // finish is the rest of the way for a VF that a killed daemon left in the pod.
-func (n Netdev) finish(ctx context.Context, a *Attachment, pf vf.PF, have vf.Settings, ns *vf.Namespace) error {
-	link, err := ns.InterfaceOf(a.Address)
-	if err != nil {
-		return err
-	}
+func (n Netdev) finish(ctx context.Context, a *Attachment, pf vf.PF, have vf.Settings, link vf.Interface, ns *vf.Namespace) error {
 	if err := n.Host.Apply(ctx, pf, a.VFID, have, a.Settings); err != nil {
 		return err
 	}

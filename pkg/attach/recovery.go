@@ -200,14 +200,17 @@ func (a *Attacher) resume(e *entry) {
 	}
 	e.ns = ns
 	a.start(e, func(ctx context.Context, e *entry) error {
-		return a.bring(ctx, e, func(pf vf.PF, id int) (vf.Settings, error) {
+		return a.bring(ctx, e, func(pf vf.PF, one Attachment) (vf.Settings, error) {
 			settings, err := a.settings(pf)
 			if err != nil {
 				return vf.Settings{}, err
 			}
-			have, known := settings[id]
+			have, known := settings[one.VFID]
 			if !known {
-				return vf.Settings{}, fmt.Errorf("PF %s does not report VF %d", pf.Name(), id)
+				return vf.Settings{}, fmt.Errorf("PF %s does not report VF %d", pf.Name(), one.VFID)
+			}
+			if one.Settings.MAC.IsZero() {
+				have.MAC = vf.MAC{} // nobody set an admin MAC; some adapters report the VF's own address as one
 			}
 			return have, nil
 		})

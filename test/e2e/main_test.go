@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -72,34 +71,40 @@ func boot(t *testing.T, options lab.Options) *bench {
 	return &bench{Guest: guest, Daemon: d}
 }
 
-// fresh starts a containerd with nothing in it and the daemon, and ends both with the test. At the end every VF must be
-// back, clean and under its own name.
+// fresh starts a containerd with nothing in it and the daemon, and ends both with the test.
 func (b *bench) fresh(t *testing.T, options lab.ContainerdOptions) *subject {
 	t.Helper()
 	s := b.runtime(t, options)
-	s.must(s.Configure(t.Context(), nodeConfig))
-	s.must(s.Daemon.Start(t.Context()))
-	t.Cleanup(func() {
+	s.start()
+	return s
+}
+
+// start starts the daemon with nothing remembered, and ends it with the test. At the end every VF must be back, clean
+// and under its own name.
+func (s *subject) start() {
+	s.T.Helper()
+	s.shell("rm -rf /var/lib/nri-sriov /run/nri-sriov")
+	s.before = s.state()
+	s.must(s.Configure(s.T.Context(), nodeConfig))
+	s.must(s.Daemon.Start(s.T.Context()))
+	s.T.Cleanup(func() {
 		s.removeAll()
 		s.clean()
 		if code, err := s.Daemon.Stop(s.ctx()); err != nil || code != 0 {
-			t.Errorf("the daemon ends with %d, %v", code, err)
+			s.T.Errorf("the daemon ends with %d, %v", code, err)
 		}
 	})
-	return s
 }
 
 // runtime starts a containerd with nothing in it, and ends it with the test.
 func (b *bench) runtime(t *testing.T, options lab.ContainerdOptions) *subject {
 	t.Helper()
 	s := &subject{bench: &bench{Guest: b.Guest, Daemon: b.Daemon}, T: t}
-	s.shell("rm -rf /var/lib/nri-sriov /run/nri-sriov")
 	var err error
 	if s.containerd, err = b.Guest.StartContainerd(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
 	s.cri = s.containerd.CRI()
-	s.before = s.state()
 	t.Cleanup(func() {
 		if err := s.containerd.Stop(s.ctx()); err != nil {
 			t.Error(err)
@@ -260,14 +265,4 @@ func (s *subject) refused(err error, sentence string) {
 	if !strings.Contains(err.Error(), sentence) {
 		s.T.Errorf("the refusal is\n%v\nand lacks\n%s", err, sentence)
 	}
-}
-
-// configs is the project's folder of examples.
-func configs(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../../configs", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

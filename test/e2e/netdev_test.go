@@ -4,20 +4,25 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
 
-// TestNetdev is the path of a netdev VF, with one guest for all cases and a fresh containerd and daemon for each.
+// TestNetdev is the path of a netdev VF, with one guest and one containerd for all cases and a fresh daemon for each.
 func TestNetdev(t *testing.T) {
-	b := boot(t, lab.Options{})
+	all := boot(t, lab.Options{}).runtime(t, lab.ContainerdOptions{})
 	for name, test := range map[string]func(*subject){
 		"TwoPodsPing": twoPodsPing, "VLANsIsolate": vlansIsolate, "AllVFsAtOnce": allVFsAtOnce, "NoAnnotation": noAnnotation,
 		"NameCollision": nameCollision, "Refusals": refusals, "Settings": settings, "Containers": containersSeeTheirOwn,
 	} {
-		t.Run(name, func(t *testing.T) { test(b.fresh(t, lab.ContainerdOptions{})) })
+		t.Run(name, func(t *testing.T) {
+			s := &subject{bench: all.bench, T: t}
+			s.start()
+			test(s)
+		})
 	}
 }
 
@@ -131,7 +136,9 @@ func netnsName(path string) string { return path[strings.LastIndex(path, "/")+1:
 
 // refusals: bad requests fail the pod with one clear sentence, and change nothing.
 func refusals(s *subject) {
-	for _, c := range []struct{ networks, sentence string }{
+	var all sync.WaitGroup
+	turns := make(chan struct{}, 3) // more at once gain nothing on two CPUs
+	for i, c := range []struct{ networks, sentence string }{
 		{`[{network: public`, "not YAML"},
 		{`[{network: public, vlan: 5}]`, `"vlan"`},
 		{`none`, `network "none": the node does not define it`},
@@ -145,10 +152,17 @@ func refusals(s *subject) {
 		{"[" + strings.Repeat(" ", 20<<10) + "]", "16384"},
 		{`[{network: public, count: 0}]`, "count"}, {`[{network: public, count: -1}]`, "count"},
 	} {
-		_, err := s.pod("bad", c.networks)
-		s.refused(err, "nri-sriov: pod prod/bad: ")
-		s.refused(err, c.sentence)
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			_, err := s.cri.RunPod(s.T.Context(), lab.Pod{
+				Name: fmt.Sprint("bad", i), Namespace: "prod", Annotations: map[string]string{"sriov.nri.io/networks": c.networks},
+			})
+			s.refused(err, fmt.Sprintf("nri-sriov: pod prod/bad%d: ", i))
+			s.refused(err, c.sentence)
+		})
 	}
+	all.Wait()
 	_, err := s.runPod(lab.Pod{Name: "host", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "public"}})
 	s.refused(err, "a host-network pod has no network namespace")
 	tree, err := s.Inventory(s.T.Context())

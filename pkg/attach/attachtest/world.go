@@ -66,6 +66,9 @@ func (w *World) Attach(ctx context.Context, a *attach.Attachment, _ vf.PF, have 
 	if !ok {
 		return attach.ErrGone
 	}
+	if one.where != "" && a.State == attach.Attached {
+		return nil
+	}
 	if one.settings != have {
 		return fmt.Errorf("the caller believes %s, it is %s", have, one.settings)
 	}
