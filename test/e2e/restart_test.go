@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ func TestRestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) { test(b.fresh(t, lab.ContainerdOptions{})) })
 	}
 	t.Run("Preinstalled", func(t *testing.T) { preinstalled(t, b) })
+	t.Run("RequiredPlugins", func(t *testing.T) { requiredPlugins(t, b) })
 	t.Run("ConfigErrors", func(t *testing.T) { configErrors(t, b) })
 }
 
@@ -147,6 +149,33 @@ func preinstalled(t *testing.T, b *bench) {
 	s.mustPod("second", "public")
 	s.removeAll()
 	s.clean()
+}
+
+// requiredPlugins: with the drop-in of configs/, containerd holds containers back while the daemon is away.
+func requiredPlugins(t *testing.T, b *bench) {
+	drop, err := os.ReadFile("../../configs/containerd/nri-sriov.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.WriteFile(t.Context(), "/etc/containerd/conf.d/nri-sriov.toml", 0o644, drop); err != nil {
+		t.Fatal(err)
+	}
+	s := b.fresh(t, lab.ContainerdOptions{Imports: []string{"/etc/containerd/conf.d/*.toml"}})
+	output, err := s.CLI(t.Context(), "check", "--containerd-config", s.containerd.ConfigFile())
+	if err != nil || !strings.Contains(output.Stdout, "no container starts while nri-sriov is away") {
+		t.Errorf("check says %v\n%s", err, output.Stdout)
+	}
+	s.must(s.Daemon.Kill(t.Context()))
+	sandbox, err := s.pod("first", "public")
+	s.must(err)
+	_, err = s.cri.StartIn(t.Context(), sandbox, "app")
+	s.refused(err, "nri-sriov")
+	s.must(s.Daemon.Start(t.Context()))
+	container, err := s.cri.StartIn(t.Context(), sandbox, "again")
+	s.must(err)
+	if networks := s.networks(container); len(networks) != 1 {
+		t.Errorf("networks.json: %+v", networks)
+	}
 }
 
 // configErrors: an invalid config ends the daemon with 1, naming file, line and key.

@@ -33,6 +33,8 @@ type ContainerdOptions struct {
 	Handlers []string
 	// Config is appended to the configuration file.
 	Config string
+	// Imports are patterns of more configuration files in the guest.
+	Imports []string
 	// Env is added to containerd's environment.
 	Env []string
 }
@@ -55,7 +57,7 @@ func (g *Guest) StartContainerd(ctx context.Context, options ContainerdOptions) 
 		root: fmt.Sprintf("/var/lib/containerd-%d", n), state: fmt.Sprintf("/run/containerd-%d", n),
 	}
 	for file, text := range map[string]string{
-		c.config():                       c.configuration(),
+		c.ConfigFile():                   c.configuration(),
 		"/etc/cni/net.d/10-lab.conflist": fmt.Sprintf(networkConfig, c.state+"/cni"),
 	} {
 		if err := g.WriteFile(ctx, file, 0o644, []byte(text)); err != nil {
@@ -89,13 +91,17 @@ const networkConfig = `{
 }
 `
 
-func (c *Containerd) config() string { return "/etc/containerd/" + path.Base(c.root) + ".toml" }
+// ConfigFile is its configuration in the guest.
+func (c *Containerd) ConfigFile() string { return "/etc/containerd/" + path.Base(c.root) + ".toml" }
 
 // configuration is the file of containerd 2.
 func (c *Containerd) configuration() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, `version = 3
-root = %q
+	text.WriteString("version = 3\n")
+	if len(c.options.Imports) > 0 {
+		fmt.Fprintf(&text, "imports = [\"%s\"]\n", strings.Join(c.options.Imports, `", "`))
+	}
+	fmt.Fprintf(&text, `root = %q
 state = %q
 
 [grpc]
@@ -143,7 +149,7 @@ func (c *Containerd) Log() string { return c.process.Log() }
 
 // launch starts the process and waits until it serves.
 func (c *Containerd) launch(ctx context.Context) error {
-	process, err := c.guest.Start(ctx, "containerd", c.options.Env, binDir+"/containerd", "--config", c.config())
+	process, err := c.guest.Start(ctx, "containerd", c.options.Env, binDir+"/containerd", "--config", c.ConfigFile())
 	if err != nil {
 		return fmt.Errorf("start containerd: %w", err)
 	}
