@@ -89,7 +89,9 @@ func TestInventoryForms(t *testing.T) {
 
 func TestCheckPrintsJSON(t *testing.T) {
 	code, text := cli(t, "check", "-o", "json", "--sysfs", sysfs(t), "--config", "/none", "--nri-socket", "/none", "--containerd-config", "/none")
-	var answer struct{ Findings []struct{ Status, Subject, Message, Mend string } }
+	var answer struct {
+		Findings []struct{ Status, Subject, Message, Mend string }
+	}
 	if err := json.Unmarshal([]byte(text), &answer); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
