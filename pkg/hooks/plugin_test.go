@@ -54,7 +54,13 @@ func TestPodGetsItsVF(t *testing.T) {
 	}
 	r.end(one)
 	r.eventuallyFree(2)
-	if _, err := os.Stat(mount.Source); !errors.Is(err, os.ErrNotExist) {
+	for range 500 { // it goes a moment after the VF is free
+		if _, err = os.Stat(mount.Source); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("networks.json of an ended pod: %v", err)
 	}
 }

@@ -175,8 +175,15 @@ func (s *subject) clean() {
 	if now := s.state(); now != s.before {
 		s.T.Errorf("the VFs are not as before\n--- before\n%s\n--- now\n%s", s.before, now)
 	}
-	if left := s.shell("ls -A /run/nri-sriov/results /run/nri-sriov/networks /var/lib/nri-sriov/sandboxes | grep -v : || true"); left != "" {
-		s.T.Errorf("traces of pods are left: %s", left)
+	err := lab.Eventually(s.ctx(), 10*time.Second, func(ctx context.Context) error {
+		output, err := s.Guest.Shell(ctx, "ls -A /run/nri-sriov/results /run/nri-sriov/networks /var/lib/nri-sriov/sandboxes | grep -v : || true")
+		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
+			err = fmt.Errorf("traces of pods are left: %s", left)
+		}
+		return err
+	})
+	if err != nil {
+		s.T.Error(err)
 	}
 }
 
