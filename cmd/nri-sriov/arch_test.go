@@ -15,7 +15,7 @@ const module = "github.com/nri-sriov/nri-sriov/"
 // rooms are the packages from the top down. One may import those below it, in the rows after its own.
 var rooms = [][]string{
 	{"cmd/nri-sriov"},
-	{"pkg/hooks", "pkg/check"},
+	{"pkg/hooks", "pkg/check", "pkg/sriovcni"},
 	{"pkg/attach"},
 	{"pkg/request"},
 	{"pkg/inventory"},

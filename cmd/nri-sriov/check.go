@@ -14,12 +14,16 @@ import (
 func newCheck() *cobra.Command {
 	var output outputFlag
 	var paths check.Paths
-	var pod string
+	var pod, runDir string
+	var live bool
 	cmd := &cobra.Command{
 		Use: "check", Short: "Config, IOMMU, PFs, NRI socket and settings of the runtime, one line each with the mend", Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
 			if pod != "" {
 				return errors.New("check -f is not supported yet")
+			}
+			if live {
+				return checkLive(cmd, newClient(runDir), &output)
 			}
 			findings := check.Node(paths)
 			err := output.print(cmd.OutOrStdout(), map[string]any{"findings": findings}, func() string { return lines(findings) })
@@ -35,8 +39,23 @@ func newCheck() *cobra.Command {
 	flags.StringVar(&paths.Sysfs, "sysfs", "/sys", "where sysfs is mounted")
 	flags.StringVar(&paths.NRISocket, "nri-socket", api.DefaultSocketPath, "the runtime's NRI socket")
 	flags.StringVar(&paths.ContainerdConfig, "containerd-config", "/etc/containerd/config.toml", "containerd's config")
+	flags.BoolVar(&live, "live", false, "compare every attachment with the kernel instead")
+	flags.StringVar(&runDir, "run-dir", defaultRunDir, "the daemon's run folder, for --live")
 	flags.StringVarP(&pod, "file", "f", "", "a pod manifest: would this pod work, and why not (not supported yet)")
 	return cmd
+}
+
+// checkLive asks the daemon how its attachments are.
+func checkLive(cmd *cobra.Command, daemon *client, output *outputFlag) error {
+	var list driftList
+	if err := daemon.do(cmd.Context(), "GET", "/v1/drift", &list); err != nil {
+		return err
+	}
+	err := output.print(cmd.OutOrStdout(), list, list.text)
+	if err == nil && len(list.Drifted) > 0 {
+		err = errSilent
+	}
+	return err
 }
 
 func lines(findings []check.Finding) string {

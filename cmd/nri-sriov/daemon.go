@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/cni"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
@@ -77,8 +78,10 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	if err != nil {
 		return err
 	}
+	addressing := attach.Addressing{IPAM: cni.NewIPAM(cni.DefaultPluginDirs())}
 	d.attacher = attach.New(ctx, attach.Options{
 		Pool: d.pool, Journal: records, Results: results, Device: attach.Netdev{Host: d.host},
+		Address: addressing, Announce: addressing,
 		Settings: d.host.Settings, Open: vf.OpenNamespace,
 		Host: d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
 	})

@@ -64,7 +64,7 @@ func newRoot() *cobra.Command {
 			return errors.New("a command is needed")
 		},
 	}
-	root.AddCommand(newRun(), newInventory(), newPods(), newCandidates(), newCheck(), newRelease(), newVersion())
+	root.AddCommand(newImport(), newRun(), newInventory(), newPods(), newCandidates(), newCheck(), newRelease(), newVersion())
 	return root
 }
 

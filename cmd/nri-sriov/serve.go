@@ -115,6 +115,7 @@ func (d *daemon) socketAPI() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/inventory", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, treeOf(d.pool)) })
 	mux.HandleFunc("GET /v1/pods", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, podsOf(d.attacher)) })
+	mux.HandleFunc("GET /v1/drift", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, driftOf(d.attacher)) })
 	mux.HandleFunc("POST /v1/release/{sandbox}", func(w http.ResponseWriter, r *http.Request) {
 		sandbox := r.PathValue("sandbox")
 		if !d.attacher.Known(sandbox) {
@@ -135,9 +136,10 @@ func (d *daemon) answer(w http.ResponseWriter, value any) {
 	}
 }
 
-// probes are /healthz, true while the process serves, and /readyz, true while the runtime is connected and synchronised.
+// probes are /metrics, /healthz, true while the process serves, and /readyz, true while the runtime is connected and synchronised.
 func (d *daemon) probes() http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics(d.pool, d.attacher, d.plugin))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !d.plugin.Synchronised() {

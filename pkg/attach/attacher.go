@@ -21,13 +21,29 @@ var ErrUnknownSandbox = errors.New("unknown sandbox")
 // Device is one way of giving a VF to a pod.
 type Device interface {
 	// Rest reads how the VF lies in the host, and whether it is marked as one that was not cleaned; see Netdev.Rest.
-	Rest(address vf.PCIAddress) (resting Resting, marked bool, err error)
+	Rest(address vf.PCIAddress) (resting []Resting, marked bool, err error)
 	// Attach brings the VF into the namespace; see Netdev.Attach.
 	Attach(ctx context.Context, a *Attachment, pf vf.PF, have vf.Settings, ns *vf.Namespace) error
 	// Release brings it back clean; see Netdev.Release.
 	Release(ctx context.Context, a Attachment, pf vf.PF, ns *vf.Namespace) error
-	// Unclean says in what a VF in the host differs from a clean one.
-	Unclean(a Attachment, pf vf.PF) error
+	// Drift says in what an attachment differs from what was given; see Netdev.Drift.
+	Drift(a Attachment, pf vf.PF, ns *vf.Namespace) ([]string, error)
+}
+
+// Addresser gives attachments their addresses; see Addressing. It works beside the PF's worker, so that a slow IPAM plugin
+// holds up its own pod only.
+type Addresser interface {
+	Address(ctx context.Context, sandbox Sandbox, a *Attachment, ns *vf.Namespace) error
+	Unaddress(ctx context.Context, sandbox Sandbox, a Attachment) error
+	// CheckLease asks the IPAM plugin whether it still holds what it gave.
+	CheckLease(ctx context.Context, sandbox Sandbox, a Attachment) error
+	// CollectLeases has the IPAM plugin of a network drop all but the leases of these attachments, by sandbox.
+	CollectLeases(ctx context.Context, network Want, valid map[string][]Attachment) error
+}
+
+// Announcer tells the neighbours of an attachment's addresses.
+type Announcer interface {
+	Announce(ctx context.Context, a Attachment, ns *vf.Namespace) error
 }
 
 // Times bound the waits. All of them are off the hooks but for those that a caller's context bounds.
@@ -52,10 +68,12 @@ func DefaultTimes() Times {
 
 // Attacher is the node's attachments.
 type Attacher struct {
-	pool    *inventory.Pool
-	journal *journal.Journal
-	results *Results
-	device  Device
+	pool      *inventory.Pool
+	journal   *journal.Journal
+	results   *Results
+	device    Device
+	address   Addresser
+	announcer Announcer
 	// settings reads what the PFs have set; a VF that was read back as clean is not asked for.
 	settings func(vf.PF) (map[int]vf.Settings, error)
 	open     func(path string) (*vf.Namespace, error)
@@ -77,6 +95,8 @@ type Options struct {
 	Journal  *journal.Journal
 	Results  *Results
 	Device   Device
+	Address  Addresser
+	Announce Announcer
 	Settings func(vf.PF) (map[int]vf.Settings, error)
 	// Open opens the network namespace at a path; vf.OpenNamespace but in tests.
 	Open func(path string) (*vf.Namespace, error)
@@ -89,7 +109,7 @@ type Options struct {
 // New makes an Attacher whose work ends with ctx: what is under way is finished, what has not begun stays journaled.
 func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
-		pool: o.Pool, journal: o.Journal, results: o.Results, device: o.Device, settings: o.Settings, open: o.Open, host: o.Host,
+		pool: o.Pool, journal: o.Journal, results: o.Results, device: o.Device, address: o.Address, announcer: o.Announce, settings: o.Settings, open: o.Open, host: o.Host,
 		times: o.Times, log: o.Log, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
 	}
 }
@@ -117,6 +137,8 @@ type entry struct {
 	failedAt    time.Time
 	// listed tells that the runtime has named the sandbox since the daemon started.
 	listed bool
+	// lost tells that a VF of the journaled attachments is gone, or another sandbox's: all is given back and tried anew.
+	lost bool
 	// absentSince is when the runtime's list first lacked the sandbox.
 	absentSince time.Time
 
@@ -179,7 +201,9 @@ func (a *Attacher) start(e *entry, attempt func(context.Context, *entry) error) 
 	settled := e.settled
 	a.lives.Go(func() {
 		defer cancel()
-		a.settle(e, attempt(ctx, e), settled)
+		if ns := a.settle(e, attempt(ctx, e), settled); ns != nil {
+			a.announce(ctx, e, ns)
+		}
 	})
 }
 
@@ -275,7 +299,9 @@ func (a *Attacher) Release(sandbox string) {
 	e.phase = releasing
 	for i := range e.attachments {
 		e.attachments[i].State = Releasing
-		a.pool.Release(sandbox, e.attachments[i].Address, "")
+		if !e.attachments[i].Freed {
+			a.pool.Release(sandbox, e.attachments[i].Address, "")
+		}
 	}
 	a.lives.Go(func() {
 		await(settled)

@@ -81,7 +81,15 @@ func TestFailureGivesAllBack(t *testing.T) {
 	}
 	b.eventually("")
 	b.world.FailAttach("bad", nil)
-	b.mustReady("a") // the next container tries anew
+	for range 500 { // the next container tries anew, once all is back
+		if _, err = b.Ready(t.Context(), "a"); err == nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.Release("a")
 	b.eventually("")
 }

@@ -43,7 +43,7 @@ func start(t *testing.T, w *attachtest.World, dir string) *bench {
 	ctx, cancel := context.WithCancel(t.Context())
 	pool := inventory.NewPool(w.Providers())
 	a := attach.New(ctx, attach.Options{
-		Pool: pool, Journal: j, Results: results, Device: w, Settings: w.SettingsOf, Open: vf.OpenNamespace, Log: log,
+		Pool: pool, Journal: j, Results: results, Device: w, Address: w, Announce: w, Settings: w.SettingsOf, Open: vf.OpenNamespace, Log: log,
 		Times: attach.Times{Attach: 5 * time.Second, Release: 5 * time.Second, Retry: time.Millisecond, MaxRetry: 10 * time.Millisecond, Absent: time.Hour},
 	})
 	b := &bench{Attacher: a, T: t, world: w, pool: pool, dir: dir}

@@ -52,7 +52,11 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 			if err != nil {
 				return nil, fmt.Errorf("network %q: %w", want.Network, err)
 			}
-			attachments = append(attachments, newAttachment(want, want.Interfaces[j], pf, one, resting))
+			attachment, err := newAttachment(want, want.Interfaces[j], pf, one, resting)
+			if err != nil {
+				return nil, fmt.Errorf("network %q: %w", want.Network, err)
+			}
+			attachments = append(attachments, attachment)
 		}
 	}
 	return attachments, nil
@@ -66,8 +70,14 @@ func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, Attachm
 	for i := range attachments {
 		all.Go(func() {
 			one := &attachments[i]
+			begun := time.Now()
 			errs[i] = a.workers.Do(ctx, one.PF, func() error { return a.bringOne(ctx, e, one, have) })
-			if errs[i] != nil {
+			if errs[i] == nil {
+				errs[i] = a.complete(ctx, e, one)
+			}
+			if errs[i] == nil {
+				a.logOf(e.sandbox, *one).WithField("took", time.Since(begun).String()).Info("VF attached")
+			} else {
 				errs[i] = fmt.Errorf("network %q: attach %s as %s: %w", one.Network, one.Address, one.Interface, errs[i])
 			}
 		})
@@ -103,7 +113,6 @@ func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	begun := time.Now()
 	pf, _, ok := a.pool.Find(one.Address)
 	if !ok {
 		return ErrGone
@@ -112,19 +121,38 @@ func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have
 	if err != nil {
 		return err
 	}
-	if err := a.device.Attach(ctx, one, pf, settings, e.ns); err != nil {
-		return err
-	}
-	if one.Result, err = one.result(e.sandbox.NetNS); err != nil {
-		return err
-	}
-	one.State, one.Error = Attached, ""
-	a.logOf(e.sandbox, *one).WithField("took", time.Since(begun).String()).Info("VF attached")
-	return nil
+	return a.device.Attach(ctx, one, pf, settings, e.ns)
 }
 
-// settle ends an attempt: with all attachments there, or with all VFs on their way back.
-func (a *Attacher) settle(e *entry, err error, settled chan struct{}) {
+// complete is what is left to do beside the PF's worker: addresses and the result.
+func (a *Attacher) complete(ctx context.Context, e *entry, one *Attachment) (err error) {
+	if one.State != Attached {
+		if err := a.address.Address(ctx, e.sandbox, one, e.ns); err != nil {
+			return err
+		}
+	}
+	one.State, one.Error = Attached, ""
+	one.Result, err = one.result(e.sandbox.NetNS)
+	return err
+}
+
+// announce tells the neighbours of a sandbox's addresses, and closes the namespace.
+func (a *Attacher) announce(ctx context.Context, e *entry, ns *vf.Namespace) {
+	defer ns.Close()
+	var all sync.WaitGroup
+	for _, one := range a.copyOf(e) {
+		all.Go(func() {
+			if err := a.announcer.Announce(ctx, one, ns); err != nil && ctx.Err() == nil {
+				a.logOf(e.sandbox, one).WithError(err).Warn("neighbours were not told of the addresses")
+			}
+		})
+	}
+	all.Wait()
+}
+
+// settle ends an attempt: with all attachments there, or with all VFs on their way back. In the first case it hands the
+// namespace over.
+func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Namespace) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	defer close(settled)
@@ -136,7 +164,7 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) {
 			a.pool.Attach(e.sandbox.ID, one.Address)
 		}
 		e.phase = ready
-		a.closeNamespace(e)
+		ns, e.ns = e.ns, nil
 	case a.ctx.Err() != nil:
 		a.closeNamespace(e) // the daemon ends; the next one goes on from the journal
 	default:
@@ -144,6 +172,7 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) {
 		a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Error("attach failed; its VFs are on their way back")
 		a.withdraw(e)
 	}
+	return ns
 }
 
 // withdraw brings the VFs of a failed attempt back. The caller holds the mutex.
@@ -165,7 +194,9 @@ func (a *Attacher) withdraw(e *entry) {
 func (a *Attacher) markReleasing(e *entry) {
 	for i := range e.attachments {
 		e.attachments[i].State = Releasing
-		a.pool.Release(e.sandbox.ID, e.attachments[i].Address, "")
+		if !e.attachments[i].Freed {
+			a.pool.Release(e.sandbox.ID, e.attachments[i].Address, "")
+		}
 	}
 	a.pool.Unclaim(e.sandbox.ID)
 }
@@ -194,9 +225,7 @@ func (a *Attacher) release(e *entry, ns *vf.Namespace) {
 func (a *Attacher) bringBack(e *entry, ns *vf.Namespace) {
 	attachments := a.copyOf(e)
 	if len(attachments) > 0 {
-		if err := a.put(e); err != nil {
-			a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Warn("release goes on without its journal")
-		}
+		a.putOrWarn(e)
 	}
 	var all, first sync.WaitGroup
 	for _, one := range attachments {
@@ -210,7 +239,10 @@ func (a *Attacher) bringBack(e *entry, ns *vf.Namespace) {
 					return // the journal holds it
 				case <-time.After(pause):
 				}
-				err = a.releaseOne(e, one, nil)
+				if one, ok := a.find(e, one.Address); ok {
+					a.putOrWarn(e)
+					err = a.releaseOne(e, one, nil)
+				}
 			}
 		})
 	}
@@ -221,39 +253,85 @@ func (a *Attacher) bringBack(e *entry, ns *vf.Namespace) {
 	all.Wait()
 }
 
-// releaseOne is one try. It is not cut short by the daemon's end, only by its own time.
+// releaseOne is one try: what the IPAM plugin gave, then the VF, each whatever becomes of the other. It is not cut short
+// by the daemon's end, only by its own time.
 func (a *Attacher) releaseOne(e *entry, one Attachment, ns *vf.Namespace) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), a.times.Release)
 	defer cancel()
-	begun := time.Now()
-	pf, _, ok := a.pool.Find(one.Address)
-	var err error
-	if !ok {
-		err = ErrGone
-	} else {
-		err = a.workers.Do(ctx, one.PF, func() error { return a.device.Release(ctx, one, pf, ns) })
-	}
 	log := a.logOf(e.sandbox, one)
-	if errors.Is(err, ErrGone) {
-		log.Warn("VF is gone; nothing to release")
-		a.pool.Exclude(e.sandbox.ID, one.Address, "is gone")
-		err = nil
-	} else if err != nil {
-		log.WithError(err).Error("VF in quarantine; release is tried again")
-		a.pool.Release(e.sandbox.ID, one.Address, err.Error())
-	} else {
-		a.pool.Free(e.sandbox.ID, one.Address)
-		log.WithField("took", time.Since(begun).String()).Info("VF free")
+	var leaseErr, err error
+	if one.Delegate != nil && one.Delegate.Leased {
+		if leaseErr = a.address.Unaddress(ctx, e.sandbox, one); leaseErr != nil {
+			log.WithError(leaseErr).Error("the IPAM plugin did not take its addresses back; it is asked again")
+		}
 	}
+	if !one.Freed {
+		err = a.releaseVF(ctx, e, one, ns, log)
+	}
+	err = sentence([]error{err, leaseErr})
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
-	e.attachments = slices.DeleteFunc(e.attachments, func(each Attachment) bool { return err == nil && each.Address == one.Address })
+	if err == nil {
+		e.attachments = slices.DeleteFunc(e.attachments, func(each Attachment) bool { return each.Address == one.Address })
+		return nil
+	}
 	for i := range e.attachments {
-		if e.attachments[i].Address == one.Address {
-			e.attachments[i].Error = err.Error()
+		if each := &e.attachments[i]; each.Address == one.Address {
+			each.Error = err.Error()
+			if each.Delegate != nil {
+				each.Delegate = &Delegate{Config: each.Delegate.Config, IPs: each.Delegate.IPs, Leased: leaseErr != nil}
+			}
 		}
 	}
 	return err
+}
+
+func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *vf.Namespace, log *logrus.Entry) error {
+	begun := time.Now()
+	pf, _, ok := a.pool.Find(one.Address)
+	err := ErrGone
+	if ok {
+		err = a.workers.Do(ctx, one.PF, func() error { return a.device.Release(ctx, one, pf, ns) })
+	}
+	switch {
+	case errors.Is(err, ErrGone):
+		log.Warn("VF is gone; nothing to release")
+		a.pool.Exclude(e.sandbox.ID, one.Address, "is gone")
+	case err != nil:
+		log.WithError(err).Error("VF in quarantine; release is tried again")
+		a.pool.Release(e.sandbox.ID, one.Address, err.Error())
+		return err
+	default:
+		if one.Whole {
+			a.pool.Rename(one.Address, one.Ports[0].Resting.Interface)
+		}
+		// The journal first: the next owner's VF must not be found in our record after a kill.
+		a.markFreed(e, one.Address)
+		a.putOrWarn(e)
+		a.pool.Free(e.sandbox.ID, one.Address)
+		log.WithField("took", time.Since(begun).String()).Info("VF free")
+	}
+	return nil
+}
+
+func (a *Attacher) markFreed(e *entry, address vf.PCIAddress) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	for i := range e.attachments {
+		if e.attachments[i].Address == address {
+			e.attachments[i].Freed = true
+		}
+	}
+}
+
+// find gives an attachment as it is now.
+func (a *Attacher) find(e *entry, address vf.PCIAddress) (Attachment, bool) {
+	for _, one := range a.copyOf(e) {
+		if one.Address == address {
+			return one, true
+		}
+	}
+	return Attachment{}, false
 }
 
 // put writes the entry's record, without the mutex: a slow disk holds up this sandbox only.
@@ -262,6 +340,16 @@ func (a *Attacher) put(e *entry) error {
 	r := record{Sandbox: e.sandbox, Releasing: e.phase == releasing || e.phase == failed, Attachments: slices.Clone(e.attachments)}
 	a.mutex.Unlock()
 	return a.journal.Put(r.Sandbox.ID, r)
+}
+
+// putOrWarn is for the way back, which a broken disk does not hold up.
+func (a *Attacher) putOrWarn(e *entry) {
+	if e.sandbox.ID == "" {
+		return // a VF that was found unclean; it is found so again
+	}
+	if err := a.put(e); err != nil {
+		a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Warn("release goes on without its journal")
+	}
 }
 
 // forget removes the traces of a sandbox that has no VF any more. It is never called with the mutex held: the disk may be

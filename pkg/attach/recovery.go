@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 	"github.com/sirupsen/logrus"
 )
@@ -31,36 +32,60 @@ func (a *Attacher) Recover() error {
 	for _, one := range broken {
 		a.log.WithField("file", one.Path).WithError(one.Reason).Error("a journal record is unreadable and was set aside")
 	}
+	var ending []record
 	for _, one := range records {
 		if one.Earlier {
 			a.forget(one.Sandbox)
 			continue
 		}
-		if err := a.adopt(one.Sandbox, one.Value); err != nil {
+		r, err := readRecord(one)
+		switch {
+		case err != nil:
 			a.log.WithField("sandbox", one.Sandbox).WithError(err).Error("a journal record makes no sense and was set aside")
 			if err := a.journal.SetAside(one.Sandbox); err != nil {
 				a.log.WithField("sandbox", one.Sandbox).WithError(err).Error("a journal record cannot be set aside")
 			}
+		case r.Releasing:
+			ending = append(ending, r)
+		default:
+			a.adopt(r)
 		}
+	}
+	// Those that were on their way out come last: a VF that is in two records belongs to the one that has it still.
+	for _, r := range ending {
+		a.adopt(r)
 	}
 	return a.clean()
 }
 
-func (a *Attacher) adopt(sandbox string, value json.RawMessage) error {
-	decoder := json.NewDecoder(bytes.NewReader(value))
+func readRecord(one journal.Record) (record, error) {
+	decoder := json.NewDecoder(bytes.NewReader(one.Value))
 	decoder.DisallowUnknownFields()
 	var r record
 	if err := decoder.Decode(&r); err != nil {
-		return err
+		return record{}, err
 	}
-	if r.Sandbox.ID != sandbox {
-		return fmt.Errorf("it is of sandbox %q", r.Sandbox.ID)
+	if r.Sandbox.ID != one.Sandbox {
+		return record{}, fmt.Errorf("it is of sandbox %q", r.Sandbox.ID)
 	}
+	for _, each := range r.Attachments {
+		if len(each.Ports) == 0 {
+			return record{}, fmt.Errorf("attachment %s has no port", each.Interface)
+		}
+	}
+	return r, nil
+}
+
+func (a *Attacher) adopt(r record) {
+	sandbox := r.Sandbox.ID
 	e := &entry{sandbox: r.Sandbox, phase: recovering}
 	for _, one := range r.Attachments {
-		if !a.pool.Adopt(sandbox, one.Address) {
+		if !one.Freed && !a.pool.Adopt(sandbox, one.Address) {
 			a.logOf(e.sandbox, one).Warn("VF of a journaled attachment is gone, or another's")
-			continue
+			e.lost = true
+			if one.Freed = true; one.Delegate == nil {
+				continue
+			}
 		}
 		e.attachments = append(e.attachments, one)
 	}
@@ -70,7 +95,6 @@ func (a *Attacher) adopt(sandbox string, value json.RawMessage) error {
 	if r.Releasing || a.ended(e) {
 		a.Release(sandbox)
 	}
-	return nil
 }
 
 // ended tells whether the sandbox's network namespace is gone. While in doubt it is not.
@@ -107,15 +131,19 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
 		a.log.WithField("pci", one.Address.String()).WithError(err).Warn("VF cannot be looked at")
 		return
 	}
-	if have.MAC == resting.MAC {
-		have.MAC = vf.MAC{} // the VF's own address, which some adapters report as the admin MAC
+	var ports []Port
+	for _, each := range resting {
+		if have.MAC == each.MAC {
+			have.MAC = vf.MAC{} // the VF's own address, which some adapters report as the admin MAC
+		}
+		ports = append(ports, Port{Interface: each.Interface, Resting: each})
 	}
 	if !marked && len(have.Differences(vf.DefaultSettings())) == 0 {
 		return
 	}
 	e := &entry{phase: releasing, attachments: []Attachment{{
 		Address: one.Address, PF: pf.Address, PFName: pf.Name(), VFID: one.ID, Driver: one.Driver, NUMANode: one.NUMANode,
-		Resting: resting, State: Releasing,
+		Ports: ports, State: Releasing,
 	}}}
 	if !a.pool.Adopt("", one.Address) {
 		return
@@ -199,8 +227,18 @@ func (a *Attacher) resume(e *entry) {
 		return // the sweep looks again
 	}
 	e.ns = ns
+	for i := range e.attachments {
+		e.attachments[i].resumed = true
+	}
 	a.start(e, func(ctx context.Context, e *entry) error {
+		if e.lost {
+			e.lost = false
+			return fmt.Errorf("a VF that the pod had: %w", ErrGone)
+		}
 		return a.bring(ctx, e, func(pf vf.PF, one Attachment) (vf.Settings, error) {
+			if one.Whole {
+				return one.Settings, nil
+			}
 			settings, err := a.settings(pf)
 			if err != nil {
 				return vf.Settings{}, err
@@ -214,6 +252,21 @@ func (a *Attacher) resume(e *entry) {
 			}
 			return have, nil
 		})
+	})
+}
+
+// CollectLeases has the IPAM plugins of networks drop what no sandbox of ours has. It returns at once.
+func (a *Attacher) CollectLeases(networks []Want) {
+	a.lives.Go(func() {
+		for _, network := range networks {
+			valid := map[string][]Attachment{}
+			for _, pod := range a.Pods() {
+				valid[pod.Sandbox.ID] = pod.Attachments
+			}
+			if err := a.address.CollectLeases(a.ctx, network, valid); err != nil && a.ctx.Err() == nil {
+				a.log.WithField("network", network.Network).WithError(err).Warn("the IPAM plugin did not drop what nobody has")
+			}
+		}
 	})
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
@@ -107,4 +109,105 @@ func TestLateReleaseMissesTheNextOwner(t *testing.T) {
 	b.Release("a")
 	b.pool.Free("a", attachtest.VFAddress(0, 0))
 	b.eventually("0000:01:10.0 attached b\n0000:01:10.0 net1 in \"pod\" vlan 200")
+}
+
+func lease(name string) attach.Want {
+	w := want(7, name)
+	w.Delegate = &attach.Delegate{Config: []byte(`{"type":"host-local"}`)}
+	return w
+}
+
+// TestLeaseIsGivenBackAlone: an IPAM plugin that fails holds up neither the VF nor, in the end, its own lease, also over
+// a restart.
+func TestLeaseIsGivenBackAlone(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	b.mustAttach("a", lease("net1"))
+	b.world.FailLease(errors.New("the plugin says no"))
+	b.Release("a")
+	b.eventually("")
+	b.mustAttach("b", want(200, "net1"))
+	if b.world.Leases() != 1 {
+		t.Fatalf("%d leases while the plugin fails", b.world.Leases())
+	}
+	after := restart(b)
+	after.Reconcile([]attach.Live{{Sandbox: sandbox("b"), Wants: []attach.Want{want(200, "net1")}}})
+	after.mustReady("b")
+	b.world.FailLease(nil)
+	for range 500 {
+		if b.world.Leases() == 0 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if b.world.Leases() != 0 {
+		t.Error("the lease is never given back")
+	}
+	after.eventually("0000:01:10.0 attached b\n0000:01:10.0 net1 in \"pod\" vlan 200")
+}
+
+func TestFailedLeaseFailsTheAttachment(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	b.world.FailLease(errors.New("no address left"))
+	if err := b.Attach(sandbox("a"), []attach.Want{lease("net1")}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Ready(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "no address left") {
+		t.Fatalf("the gate says %v", err)
+	}
+	b.world.FailLease(nil)
+	b.eventually("")
+}
+
+// TestLostVFIsNotForgotten: the VF of a live pod is gone at the restart. No container starts without one: the pod gets
+// another.
+func TestLostVFIsNotForgotten(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
+	b.mustAttach("a", want(100, "net1"))
+	b.world.Remove(attachtest.VFAddress(0, 0))
+	after := restart(b)
+	after.Reconcile([]attach.Live{{Sandbox: sandbox("a"), Wants: []attach.Want{want(100, "net1")}}})
+	for range 500 {
+		if got, err := after.Ready(t.Context(), "a"); err == nil {
+			if len(got) != 1 || got[0].Address != attachtest.VFAddress(0, 1) {
+				t.Fatalf("%+v", got)
+			}
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Error("the pod gets no other VF")
+}
+
+// TestVFInTwoRecordsBelongsToTheOneThatHasIt: a kill between a VF's release and the end of its record.
+func TestVFInTwoRecordsBelongsToTheOneThatHasIt(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	b.mustAttach("a", want(100, "net1"))
+	name := filepath.Join(b.dir, "sandboxes/a.json")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Release("a")
+	b.eventually("")
+	b.mustAttach("b", want(200, "net1"))
+	text = bytes.Replace(text, []byte(`"attachments"`), []byte(`"releasing":true,"attachments"`), 1)
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after := restart(b)
+	after.Reconcile([]attach.Live{{Sandbox: sandbox("b"), Wants: []attach.Want{want(200, "net1")}}})
+	after.mustReady("b")
+	after.eventually("0000:01:10.0 attached b\n0000:01:10.0 net1 in \"pod\" vlan 200")
+}
+
+func TestDrift(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	b.mustAttach("a", want(100, "net1"))
+	if drifted := b.Drift(); len(drifted) != 0 {
+		t.Fatalf("%+v", drifted)
+	}
+	b.world.SetVLAN(attachtest.VFAddress(0, 0), 5)
+	if drifted := b.Drift(); len(drifted) != 1 || drifted[0].Sandbox.ID != "a" || len(drifted[0].Differences) != 1 {
+		t.Errorf("%+v", drifted)
+	}
 }

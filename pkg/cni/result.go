@@ -14,12 +14,9 @@ import (
 // Attachment is what a result tells of one VF in a sandbox.
 type Attachment struct {
 	// Version is the network's cniVersion: 0.3.1, 0.4.0, 1.0.0 or 1.1.0.
-	Version   string
-	Interface string
-	// MAC is the effective address in colon form.
-	MAC string
-	// MTU is in bytes.
-	MTU int
+	Version string
+	// Interfaces are the VF's in the pod; the addresses are on the first.
+	Interfaces []Interface
 	// Sandbox is the path of the network namespace.
 	Sandbox string
 	// PCIID is the VF's PCI address.
@@ -27,6 +24,15 @@ type Attachment struct {
 	Addresses []Address
 	Routes    []Route
 	DNS       DNS
+}
+
+// Interface is one interface of a VF in a pod.
+type Interface struct {
+	Name string
+	// MAC is the effective address in colon form.
+	MAC string
+	// MTU is in bytes.
+	MTU int
 }
 
 // Address is an address on the interface, with the gateway of its subnet where there is one.
@@ -53,14 +59,15 @@ type DNS struct {
 func (a Attachment) Result() (json.RawMessage, error) {
 	result := &current.Result{
 		CNIVersion: current.ImplementedSpecVersion,
-		Interfaces: []*current.Interface{{
-			Name: a.Interface, Mac: a.MAC, Mtu: a.MTU, Sandbox: a.Sandbox, PciID: a.PCIID,
-		}},
-		DNS: types.DNS{Nameservers: a.DNS.Nameservers, Domain: a.DNS.Domain, Search: a.DNS.Search, Options: a.DNS.Options},
+		DNS:        types.DNS{Nameservers: a.DNS.Nameservers, Domain: a.DNS.Domain, Search: a.DNS.Search, Options: a.DNS.Options},
 	}
-	if a.Version != current.ImplementedSpecVersion {
-		// mtu and pciID came with 1.1.0; the library writes them in 1.0.0 too.
-		result.Interfaces[0].Mtu, result.Interfaces[0].PciID = 0, ""
+	for _, one := range a.Interfaces {
+		written := &current.Interface{Name: one.Name, Mac: one.MAC, Sandbox: a.Sandbox}
+		if a.Version == current.ImplementedSpecVersion {
+			// The library would write mtu and pciID in 1.0.0 too, which does not have them.
+			written.Mtu, written.PciID = one.MTU, a.PCIID
+		}
+		result.Interfaces = append(result.Interfaces, written)
 	}
 	for _, address := range a.Addresses {
 		first := 0

@@ -12,7 +12,7 @@ import (
 
 func attachment(version string) Attachment {
 	return Attachment{
-		Version: version, Interface: "net1", MAC: "02:00:00:00:00:11", MTU: 1500, Sandbox: "/run/netns/x", PCIID: "0000:01:10.0",
+		Version: version, Interfaces: []Interface{{Name: "net1", MAC: "02:00:00:00:00:11", MTU: 1500}}, Sandbox: "/run/netns/x", PCIID: "0000:01:10.0",
 		Addresses: []Address{
 			{Prefix: netip.MustParsePrefix("192.0.2.10/24"), Gateway: netip.MustParseAddr("192.0.2.1")},
 			{Prefix: netip.MustParsePrefix("2001:db8::10/64")},
@@ -52,7 +52,7 @@ func TestResultInEachVersion(t *testing.T) {
 }
 
 func TestLayer2HasNoAddresses(t *testing.T) {
-	text, err := Attachment{Version: "1.1.0", Interface: "net1", MAC: "02:00:00:00:00:11"}.Result()
+	text, err := Attachment{Version: "1.1.0", Interfaces: []Interface{{Name: "net1", MAC: "02:00:00:00:00:11"}}}.Result()
 	if err != nil {
 		t.Fatal(err)
 	}

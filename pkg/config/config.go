@@ -65,7 +65,7 @@ func parse(text []byte) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := validation{strictyaml.NewProblems(lines)}
+	v := validation{strictyaml.NewProblems(lines), keysOf(lines)}
 	node := v.node(&raw)
 	if err := v.Err(); err != nil {
 		return nil, err

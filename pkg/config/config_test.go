@@ -89,9 +89,78 @@ func TestParseStaticIPAM(t *testing.T) {
 	}
 }
 
+func TestParseDelegatedIPAM(t *testing.T) {
+	got, err := Load("../../configs/examples/node-ipam-plugin.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"public": `{"ranges":[[{"gateway":"192.0.2.1","rangeEnd":"192.0.2.223","rangeStart":"192.0.2.32","subnet":"192.0.2.0/24"}],` +
+			`[{"subnet":"2001:db8::/64"}]],"routes":[{"dst":"0.0.0.0/0"}],"type":"host-local"}`,
+		"office": `{"type":"dhcp"}`,
+		"cluster": `{"enable_overlapping_ranges":false,"exclude":["198.51.100.0/28"],"log_level":"error",` +
+			`"range":"198.51.100.0/24","type":"whereabouts"}`,
+	} {
+		network, ok := got.Network(name)
+		if !ok || network.Delegate == nil || network.IPAM != nil {
+			t.Fatalf("network %s is %+v", name, network)
+		}
+		if text := string(network.Delegate.Config); text != want {
+			t.Errorf("%s:\n got %s\nwant %s", name, text, want)
+		}
+	}
+	if public, _ := got.Network("public"); !public.AllowIPs || public.Delegate.Type != "host-local" {
+		t.Errorf("network public is %+v", public)
+	}
+}
+
+// Every scalar keeps its type, every list and map its form, and no character is lost.
+func TestDelegatedIPAMIsKeptAsItIs(t *testing.T) {
+	got, err := Parse("config.yaml", []byte(head+`networks:
+  - name: a
+    ipam:
+      z: "5"
+      type: 4.ever_young-2
+      Z-9_: -5
+      list: [1, "1", true, "true", [], {}, text, 192.0.2.1, "<&>é\u2192\""]
+      map: {b: {c: [{d: e}]}, a: null-text}
+  - name: b
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"Z-9_":-5,"list":[1,"1",true,"true",[],{},"text","192.0.2.1","<&>é→\""],` +
+		`"map":{"a":"null-text","b":{"c":[{"d":"e"}]}},"type":"4.ever_young-2","z":"5"}`
+	if text := string(got.Networks[0].Delegate.Config); text != want {
+		t.Errorf("\n got %s\nwant %s", text, want)
+	}
+	if got.Networks[1].Delegate != nil {
+		t.Errorf("network b has the ipam %s", got.Networks[1].Delegate.Config)
+	}
+}
+
+func TestParseWholePF(t *testing.T) {
+	got, err := Load("../../configs/examples/node-whole-pf.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Network{
+		{
+			Name: "appliance", Namespaces: []string{"firewall"}, WholePF: true, Required: []string{"CUSTOM_APPLIANCE"},
+			Settings: vf.DefaultSettings(), MTU: 9000, AllowMAC: true, AllowIPs: true,
+			Routes:     []Route{{Dst: netip.MustParsePrefix("198.51.100.0/24"), GW: netip.MustParseAddr("192.0.2.1")}},
+			CNIVersion: "1.1.0",
+		},
+		{Name: "public", Forbidden: []string{"CUSTOM_APPLIANCE"}, Settings: vf.DefaultSettings(), CNIVersion: "1.1.0"},
+	}
+	if diff := cmp.Diff(want, got.Networks, byValue); diff != "" {
+		t.Errorf("networks (-want +got):\n%s", diff)
+	}
+}
+
 func TestExamplesParse(t *testing.T) {
 	files, err := filepath.Glob("../../configs/examples/node-*.yaml")
-	if err != nil || len(files) < 3 {
+	if err != nil || len(files) < 5 {
 		t.Fatalf("examples %q, %v", files, err)
 	}
 	for _, file := range files {

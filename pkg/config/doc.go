@@ -4,7 +4,7 @@
 // never leave the package: who holds a *Node holds a valid one. A setting that the file leaves away has its default
 // there, so that nobody downstream asks whether it was set.
 //
-// Whether a PF exists, how many VFs it has, and whether a trait is known is not decided here. Of the project, the
-// package imports pkg/vf for its types and pkg/strictyaml; it must not import anything that knows pods, hooks, the
-// kernel or allocation.
+// Whether a PF exists, how many VFs it has, whether a trait is known, and whether an IPAM plugin is installed is not
+// decided here. Of the project, the package imports pkg/vf for its types, pkg/cni for the name of a plugin, and
+// pkg/strictyaml; it must not import anything that knows pods, hooks, the kernel or allocation.
 package config

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
 // FuzzParse: whatever the text is, there is a valid node or an error that names the file, and never both.
@@ -75,6 +78,16 @@ func checkNetwork(t *testing.T, network *Network) {
 		!network.AllowIPs && network.Subnets != nil,
 		!slices.Contains([]string{"0.3.1", "0.4.0", "1.0.0", "1.1.0"}, network.CNIVersion):
 		t.Errorf("network %+v", network)
+	}
+	if network.WholePF && s != vf.DefaultSettings() || network.IPAM != nil && network.Delegate != nil {
+		t.Errorf("network %+v", network)
+	}
+	if delegate := network.Delegate; delegate != nil {
+		var config map[string]any
+		err := json.Unmarshal(delegate.Config, &config)
+		if err != nil || config["type"] != delegate.Type || delegate.Type == "static" || len(delegate.Config) > maxDelegateSize {
+			t.Errorf("delegate %s with %s: %v", delegate.Type, delegate.Config, err)
+		}
 	}
 	for _, subnet := range network.Subnets {
 		if !subnet.IsValid() || subnet != subnet.Masked() {

@@ -10,27 +10,31 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/strictyaml"
 )
 
-func (v validation) ipam(path string, value strictyaml.Value, allowIPs bool) *StaticIPAM {
+// ipam reads who gives addresses: the file itself (type static), or a plugin. At most one of the two is not nil.
+func (v validation) ipam(path string, value strictyaml.Value, allowIPs bool) (*StaticIPAM, *DelegatedIPAM) {
 	if value.Kind() == strictyaml.Absent {
-		return nil
+		return nil, nil
 	}
-	// The keys of another type are not ours to judge; its name is enough to refuse it.
+	// The keys of another type are not ours to judge, so the type is looked at first.
 	if value.Kind() == strictyaml.Map {
 		kind := value.Field("type")
 		if kind.Kind() == strictyaml.Absent {
-			v.Addf(path, "type is missing; static is supported")
-			return nil
+			v.Addf(path, "type is missing: static, or the file name of a CNI IPAM plugin such as host-local")
+			return nil, nil
 		}
 		var name string
 		if err := kind.Decode(&name); err != nil {
 			v.Add(err)
-			return nil
+			return nil, nil
 		}
 		if name != "static" {
-			v.Addf(path+".type", "ipam type %s is not supported yet; static is", strictyaml.Quote(name))
-			return nil
+			return nil, v.delegated(path, name, value)
 		}
 	}
+	return v.static(path, value, allowIPs), nil
+}
+
+func (v validation) static(path string, value strictyaml.Value, allowIPs bool) *StaticIPAM {
 	var raw rawStaticIPAM
 	if err := value.Decode(&raw); err != nil {
 		v.Add(err)

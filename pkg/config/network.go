@@ -57,9 +57,10 @@ func (v validation) network(path string, raw *rawNetwork) Network {
 		network.Name = *raw.Name
 	}
 	v.device(path, raw)
+	network.WholePF = v.wholePF(path, raw)
 	v.traits(path, raw, &network)
 	v.choices(path, raw, &network)
-	network.IPAM = v.ipam(path+".ipam", raw.IPAM, network.AllowIPs)
+	network.IPAM, network.Delegate = v.ipam(path+".ipam", raw.IPAM, network.AllowIPs)
 	return network
 }
 
@@ -70,18 +71,39 @@ func (v validation) namespaces(path string, patterns []string) []string {
 	return v.list(path, patterns, checkNamespacePattern)
 }
 
-// device refuses all devices but the one that this release knows: a VF as a netdev, without more device nodes.
+// device refuses all devices but the one that this release knows: a netdev, without more device nodes.
 func (v validation) device(path string, raw *rawNetwork) {
 	if v.oneOf(path+".device", raw.Device, "netdev", "vfio") == "vfio" {
 		v.Addf(path+".device", "device vfio is not supported yet; netdev is")
-	}
-	if v.oneOf(path+".resourceClass", raw.ResourceClass, "SRIOV_NET_VF", "SRIOV_NET_PF") == "SRIOV_NET_PF" {
-		v.Addf(path+".resourceClass", "resourceClass SRIOV_NET_PF is not supported yet; SRIOV_NET_VF is")
 	}
 	v.unsupported(path+".resourceName", raw.ResourceName != nil)
 	v.unsupported(path+".requireResource", orElse(raw.RequireResource, false))
 	v.unsupported(path+".rdma", orElse(raw.RDMA, false))
 	v.unsupported(path+".vhostNet", orElse(raw.VhostNet, false))
+}
+
+// wholePF tells whether the network gives out PFs, and refuses the settings that a PF makes for its VFs only, whatever
+// their value: nobody would apply them.
+func (v validation) wholePF(path string, raw *rawNetwork) bool {
+	if v.oneOf(path+".resourceClass", raw.ResourceClass, "SRIOV_NET_VF", "SRIOV_NET_PF") == "SRIOV_NET_VF" {
+		return false
+	}
+	for _, setting := range []struct {
+		key   string
+		given bool
+	}{
+		{"vlan", raw.VLAN != nil},
+		{"spoofCheck", raw.SpoofCheck != nil},
+		{"trust", raw.Trust != nil},
+		{"minTxRate", raw.MinTxRate != nil},
+		{"maxTxRate", raw.MaxTxRate != nil},
+		{"linkState", raw.LinkState != nil},
+	} {
+		if setting.given {
+			v.Addf(path+"."+setting.key, "a whole PF has no %s; only a VF has (resourceClass: SRIOV_NET_VF)", setting.key)
+		}
+	}
+	return true
 }
 
 func (v validation) traits(path string, raw *rawNetwork, network *Network) {

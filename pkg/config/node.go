@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"net/netip"
 	"strings"
 
@@ -59,6 +60,8 @@ type Network struct {
 	Name string
 	// Namespaces are patterns such as team-* for who may use the network; empty admits every namespace.
 	Namespaces []string
+	// WholePF gives the entry's PF itself, not one of its VFs. Settings are then the defaults, and mean nothing.
+	WholePF bool
 	// Required and Forbidden are traits that a PF must and must not have.
 	Required, Forbidden []string
 	// AnyOf holds sets of traits; of each set a PF must have at least one.
@@ -75,8 +78,10 @@ type Network struct {
 	Subnets []netip.Prefix
 	// Routes are added in the pod, in addition to those of IPAM.
 	Routes []Route
-	// IPAM gives addresses; nil leaves the network at layer 2.
-	IPAM *StaticIPAM
+	// IPAM gives addresses that the file itself names, and Delegate has a plugin give them. At most one of them is not
+	// nil; without both, the network is left at layer 2.
+	IPAM     *StaticIPAM
+	Delegate *DelegatedIPAM
 	// CNIVersion is that of the reported result: 0.3.1, 0.4.0, 1.0.0 or 1.1.0.
 	CNIVersion string
 }
@@ -95,6 +100,15 @@ type StaticIPAM struct {
 	Addresses []Address
 	Routes    []Route
 	DNS       DNS
+}
+
+// DelegatedIPAM is the configuration of a CNI IPAM plugin, which the plugin alone understands.
+type DelegatedIPAM struct {
+	// Type is the plugin's file name; cni.CheckPluginType has no complaint about it.
+	Type string
+	// Config is the whole ipam object, with its type, in compact JSON: the keys of each object in byte order, whole
+	// numbers, at most 16 KiB.
+	Config json.RawMessage
 }
 
 // Address is an address that the network gives.

@@ -117,7 +117,16 @@ func TestParseRefusesNetworks(t *testing.T) {
 		{"alias as a namespace", "name: a\n    namespaces: [*]", "5: not YAML: did not find expected alphabetic or numeric character"},
 		{"vfio", "name: a\n    device: vfio", "5: networks[0].device: device vfio is not supported yet; netdev is"},
 		{"device", "name: a\n    device: tap", `5: networks[0].device: "tap" is none of netdev, vfio`},
-		{"whole PF", "name: a\n    resourceClass: SRIOV_NET_PF", "5: networks[0].resourceClass: resourceClass SRIOV_NET_PF is not supported yet; SRIOV_NET_VF is"},
+		{
+			"whole PF with a VF's settings",
+			"name: a\n    resourceClass: SRIOV_NET_PF\n    vlan: {id: 0}\n    spoofCheck: true\n    trust: false\n    minTxRate: 0\n    maxTxRate: 0\n    linkState: auto",
+			"6: networks[0].vlan: a whole PF has no vlan; only a VF has (resourceClass: SRIOV_NET_VF)\n" +
+				"7: networks[0].spoofCheck: a whole PF has no spoofCheck; only a VF has (resourceClass: SRIOV_NET_VF)\n" +
+				"8: networks[0].trust: a whole PF has no trust; only a VF has (resourceClass: SRIOV_NET_VF)\n" +
+				"9: networks[0].minTxRate: a whole PF has no minTxRate; only a VF has (resourceClass: SRIOV_NET_VF)\n" +
+				"10: networks[0].maxTxRate: a whole PF has no maxTxRate; only a VF has (resourceClass: SRIOV_NET_VF)\n" +
+				"11: networks[0].linkState: a whole PF has no linkState; only a VF has (resourceClass: SRIOV_NET_VF)",
+		},
 		{"resource class", "name: a\n    resourceClass: VGPU", `5: networks[0].resourceClass: "VGPU" is none of SRIOV_NET_VF, SRIOV_NET_PF`},
 		{"resourceName", "name: a\n    resourceName: intel.com/x", "5: networks[0].resourceName: resourceName is not supported yet"},
 		{"requireResource", "name: a\n    requireResource: true", "5: networks[0].requireResource: requireResource is not supported yet"},
@@ -178,10 +187,19 @@ func TestParseRefusesIPAM(t *testing.T) {
 	refusals{
 		{"null", "", "5: networks[0].ipam: there is no value"},
 		{"text", "static", "5: networks[0].ipam: this must be a map, not a text"},
-		{"no type", "{subnet: 192.0.2.0/24}", "5: networks[0].ipam: type is missing; static is supported"},
+		{"no type", "{subnet: 192.0.2.0/24}", "5: networks[0].ipam: type is missing: static, or the file name of a CNI IPAM plugin such as host-local"},
 		{"type as a number", "{type: 5}", `5: networks[0].ipam.type: "5" without quotes is a number; as a text it needs quotes`},
-		{"host-local", "{type: host-local, subnet: 192.0.2.0/24}", `5: networks[0].ipam.type: ipam type "host-local" is not supported yet; static is`},
-		{"path as a type", "{type: ../../bin/sh}", `5: networks[0].ipam.type: ipam type "../../bin/sh" is not supported yet; static is`},
+		{"path as a type", "{type: ../../bin/sh}", `5: networks[0].ipam.type: "../../bin/sh" is not the file name of a plugin: 1 to 63 of a-z, 0-9, dot, _ and -, with a letter or digit at both ends; static is built in`},
+		{"upper case type", "{type: Static}", `5: networks[0].ipam.type: "Static" is not the file name of a plugin: 1 to 63 of a-z, 0-9, dot, _ and -, with a letter or digit at both ends; static is built in`},
+		{"no value for a plugin", "{type: dhcp, request: }", "5: networks[0].ipam.request: there is no value"},
+		{"ambiguous values", "{type: dhcp, a: yes, b: [0777, 1.5]}", `5: networks[0].ipam.a: "yes" without quotes is not a text to every reader of YAML; it needs quotes` + "\n" +
+			`5: networks[0].ipam.b[0]: "0777" without quotes is not a text to every reader of YAML; it needs quotes` + "\n" +
+			`5: networks[0].ipam.b[1]: "1.5" without quotes is not a text to every reader of YAML; it needs quotes`},
+		{"huge number", "{type: dhcp, a: 9223372036854775808}", `5: networks[0].ipam.a: "9223372036854775808" is out of range`},
+		{"key with a dot", "{type: dhcp, a: {b.c: {d: 1}}}", `5: networks[0].ipam.a["b_c"]: a key in a plugin's configuration has 1 to 64 of A-Z, a-z, 0-9, _ and -`},
+		{"alias", "{type: dhcp, a: &x 1}", `5: networks[0].ipam.a: the anchor "&x" is not accepted`},
+		{"deep", "{type: dhcp, a: [[[[[[[[]]]]]]]]}", "5: networks[0].ipam.a[0][0][0][0][0][0][0]: lists and maps lie more than 8 deep in each other"},
+		{"large", "{type: dhcp, a: '" + strings.Repeat("x", maxDelegateSize) + "'}", "5: networks[0].ipam: the configuration has more than 16384 bytes of JSON (16 KiB)"},
 		{"unknown key", "{type: static, subnet: 192.0.2.0/24}", `5: networks[0].ipam: unknown key "subnet"; known here are type, addresses, routes, dns`},
 		{"no addresses", "{type: static}", `5: networks[0].ipam: addresses are missing, and pods may not choose their own; "allow" lacks "ips"`},
 		{"address without address", "{type: static, addresses: [{}]}", "5: networks[0].ipam.addresses[0]: address is missing"},

@@ -9,7 +9,11 @@ import (
 
 // validation turns raw values into valid ones. Each of its methods reports what is wrong and returns what it can; the
 // result counts only when nothing was reported.
-type validation struct{ *strictyaml.Problems }
+type validation struct {
+	*strictyaml.Problems
+	// keys are those of each map of the document, by the map's place.
+	keys map[string][]string
+}
 
 func (v validation) node(raw *rawNode) *Node {
 	v.head("apiVersion", raw.APIVersion, APIVersion)

@@ -33,7 +33,8 @@ type Network struct {
 	Interface  string `json:"interface"`
 	PCIAddress string `json:"pciAddress"`
 	PF         string `json:"pf"`
-	VFID       int    `json:"vfID"`
+	// VFID is -1 for a whole PF.
+	VFID int `json:"vfID"`
 	// Device is netdev or vfio.
 	Device string  `json:"device"`
 	Driver string  `json:"driver"`
@@ -90,19 +91,28 @@ func adjust(results *attach.Results, sandbox string, container *api.Container, a
 func networksOf(attachments []attach.Attachment) Networks {
 	all := Networks{Networks: []Network{}}
 	for _, one := range attachments {
-		network := Network{
-			Network: one.Network, Interface: one.Interface, PCIAddress: one.Address.String(), PF: one.PFName, VFID: one.VFID,
-			Device: "netdev", Driver: one.Driver, MAC: one.MAC.String(), VLAN: one.Settings.VLAN, MTU: one.EffectiveMTU,
-			NUMANode: one.NUMANode, IPs: []netip.Prefix{}, Routes: append([]cni.Route{}, one.Routes...),
-			DeviceNodes: []string{}, Result: one.Result,
+		for i, port := range one.Ports {
+			all.Networks = append(all.Networks, networkOf(one, port, i == 0))
 		}
-		for _, address := range one.Addresses {
-			network.IPs = append(network.IPs, address.Prefix)
-		}
-		if one.IOMMUGroup >= 0 {
-			network.IOMMUGroup = &one.IOMMUGroup
-		}
-		all.Networks = append(all.Networks, network)
 	}
 	return all
+}
+
+// networkOf tells of one interface; addresses and routes are on the first.
+func networkOf(one attach.Attachment, port attach.Port, first bool) Network {
+	network := Network{
+		Network: one.Network, Interface: port.Interface, PCIAddress: one.Address.String(), PF: one.PFName, VFID: one.VFID,
+		Device: "netdev", Driver: one.Driver, MAC: port.MAC.String(), VLAN: one.Settings.VLAN, MTU: port.MTU,
+		NUMANode: one.NUMANode, IPs: []netip.Prefix{}, Routes: []cni.Route{}, DeviceNodes: []string{}, Result: one.Result,
+	}
+	if first {
+		for _, address := range one.AllAddresses() {
+			network.IPs = append(network.IPs, address.Prefix)
+		}
+		network.Routes = append(network.Routes, one.AllRoutes()...)
+	}
+	if one.IOMMUGroup >= 0 {
+		network.IOMMUGroup = &one.IOMMUGroup
+	}
+	return network
 }

@@ -138,6 +138,7 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
 		late++
 		p.logOf(facts[id]).WithError(err).Error("pod cannot be attached late")
 	}
+	node.Attacher.CollectLeases(delegated(node.Config))
 	p.log.WithFields(logrus.Fields{"sandboxes": len(pods), "asking": len(live), "refused": late}).Info("synchronised with the runtime")
 }
 

@@ -106,7 +106,7 @@ func newNode(ctx context.Context, t *testing.T, r *runtime, log *logrus.Logger) 
 		t.Fatal(err)
 	}
 	attacher := attach.New(ctx, attach.Options{
-		Pool: r.pool, Journal: records, Results: results, Device: r.world, Settings: r.world.SettingsOf, Open: vf.OpenNamespace,
+		Pool: r.pool, Journal: records, Results: results, Device: r.world, Address: r.world, Announce: r.world, Settings: r.world.SettingsOf, Open: vf.OpenNamespace,
 		Times: attach.DefaultTimes(), Log: log,
 	})
 	return &hooks.Node{Config: node, Attacher: attacher, Results: results}

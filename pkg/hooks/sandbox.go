@@ -3,6 +3,7 @@ package hooks
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 
@@ -92,7 +93,7 @@ func wantOf(one request.Granted) (attach.Want, error) {
 	network := one.Network
 	want := attach.Want{
 		Network: network.Name, Interfaces: one.Interfaces, Containers: one.Containers,
-		Settings: network.Settings, MTU: network.MTU, CNIVersion: network.CNIVersion,
+		Whole: network.WholePF, Settings: network.Settings, MTU: network.MTU, CNIVersion: network.CNIVersion,
 		Required:  append(append([]string{}, network.Required...), one.Required...),
 		Forbidden: append(append([]string{}, network.Forbidden...), one.Forbidden...),
 		AnyOf:     network.AnyOf,
@@ -106,15 +107,45 @@ func wantOf(one request.Granted) (attach.Want, error) {
 			want.Addresses = append(want.Addresses, cni.Address{Prefix: address.Prefix, Gateway: address.Gateway})
 		}
 		for _, route := range ipam.Routes {
-			want.Routes = append(want.Routes, cni.Route{Destination: route.Dst, Gateway: route.GW})
+			want.Routes = append(want.Routes, cni.Route{Destination: route.Dst, Gateway: gatewayOf(route, ipam.Addresses)})
 		}
 		want.DNS = cni.DNS(ipam.DNS)
 	}
 	if len(want.Addresses) > 0 && len(want.Interfaces) > 1 {
 		return attach.Want{}, fmt.Errorf("it has static addresses, which only one VF of a pod can have: count is %d", len(want.Interfaces))
 	}
+	if network.Delegate != nil {
+		want.Delegate = &attach.Delegate{Config: network.Delegate.Config, IPs: one.IPs}
+		return want, nil
+	}
 	for _, prefix := range one.IPs {
 		want.Addresses = append(want.Addresses, cni.Address{Prefix: prefix})
 	}
 	return want, nil
+}
+
+// gatewayOf is the route's own gateway or, as in CNI, that of the first address of its family which has one.
+func gatewayOf(route config.Route, addresses []config.Address) netip.Addr {
+	if route.GW.IsValid() {
+		return route.GW
+	}
+	for _, address := range addresses {
+		if address.Gateway.IsValid() && address.Gateway.Is4() == route.Dst.Addr().Is4() {
+			return address.Gateway
+		}
+	}
+	return netip.Addr{}
+}
+
+// delegated are the networks whose addresses an IPAM plugin gives.
+func delegated(node *config.Node) []attach.Want {
+	var networks []attach.Want
+	for _, network := range node.Networks {
+		if network.Delegate != nil {
+			networks = append(networks, attach.Want{
+				Network: network.Name, CNIVersion: network.CNIVersion, Delegate: &attach.Delegate{Config: network.Delegate.Config},
+			})
+		}
+	}
+	return networks
 }

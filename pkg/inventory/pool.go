@@ -20,6 +20,8 @@ type Group struct {
 	Name string
 	// Count of VFs, at least 1.
 	Count int
+	// Whole asks for the PF itself instead.
+	Whole bool
 	// Required, Forbidden and AnyOf are traits.
 	Required, Forbidden []string
 	AnyOf               [][]string
@@ -51,6 +53,9 @@ func NewPool(providers []*Provider) *Pool {
 	for _, provider := range providers {
 		for _, one := range provider.VFs {
 			p.byAddress[one.Address] = one
+		}
+		if provider.Whole != nil {
+			p.byAddress[provider.Whole.Address] = provider.Whole
 		}
 	}
 	return p
@@ -149,6 +154,27 @@ func (p *Pool) Free(sandbox string, address vf.PCIAddress) {
 	p.serve()
 }
 
+// Rename tells the name under which a PF came home that was given away as a whole.
+func (p *Pool) Rename(address vf.PCIAddress, name string) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for _, provider := range p.providers {
+		if provider.PF.Address != address || provider.PF.Interface == name {
+			continue
+		}
+		provider.PF.Interface, provider.Reason = name, ""
+		provider.Whole.Interfaces = []string{name}
+		for _, one := range provider.VFs {
+			if one.State == Excluded && one.byPF {
+				one.State, one.Reason, one.barred, one.byPF = Free, "", "", false
+				if one.seen != "" {
+					one.State, one.Reason = Excluded, one.seen
+				}
+			}
+		}
+	}
+}
+
 // Exclude takes a VF out of the offer for good, such as one that is gone.
 func (p *Pool) Exclude(sandbox string, address vf.PCIAddress, reason string) {
 	p.mutex.Lock()
@@ -194,7 +220,7 @@ func (p *Pool) reasons(group Group) string {
 	for _, provider := range p.providers {
 		reason := provider.suits(group)
 		if reason == "" {
-			reason = provider.shortage(group.Count)
+			reason = provider.shortage(group)
 		}
 		reasons = append(reasons, provider.PF.Name()+" "+reason)
 	}

@@ -293,3 +293,45 @@ func TestTree(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestWholePF(t *testing.T) {
+	n := node([]int{2, 2})
+	for _, one := range n {
+		one.Whole = &VF{State: Free, VF: vf.VF{Address: one.PF.Address, PF: one.PF.Address, ID: -1}}
+	}
+	n[1].Whole.State, n[1].Whole.Reason = Excluded, "enp2s0 carries the host's default route"
+	p := NewPool(n)
+	whole := Group{Name: "nic", Count: 1, Whole: true}
+	refusal := func(groups ...Group) string {
+		_, err := p.Claim("x", groups, false)
+		return fmt.Sprint(err)
+	}
+	if got := refusal(whole, group(1), group(1), group(1)); !strings.Contains(got, "all together could not") {
+		t.Error(got)
+	}
+	claim, err := p.Claim("a", []Group{whole, group(1)}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := granted(t, claim); got != "1 2" || claim.VFs[0][0].ID != -1 {
+		t.Errorf("%s, %+v", got, claim.VFs)
+	}
+	if got := refusal(group(2)); got != `network "public": no VF free: enp1s0 is in use as a whole; enp2s0 1 of 2 in use, 2 wanted of one PF` {
+		t.Error(got)
+	}
+	if got := refusal(whole); got != `network "nic": no VF free: enp1s0 is in use as a whole; enp2s0 is the host's own: enp2s0 carries the host's default route` {
+		t.Error(got)
+	}
+	tree := p.Tree("host")
+	last := tree.Providers[len(tree.Providers)-2]
+	if last.Inventories[ClassPF].Used != 1 || last.VFs[0].State != Excluded {
+		t.Errorf("%+v", last)
+	}
+	p.Unclaim("a")
+	if _, err := p.Claim("b", []Group{group(1), group(1), group(1)}, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := refusal(whole); !strings.Contains(got, "enp1s0 has VF 0 in use") {
+		t.Error(got)
+	}
+}

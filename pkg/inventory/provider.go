@@ -29,9 +29,11 @@ type Provider struct {
 	Traits []string
 	// Reserved VFs of the offered ones are kept back.
 	Reserved int
-	// Reason says why the PF offers nothing, when it offers nothing.
+	// Reason says why the PF offers no VF, when it offers none.
 	Reason string
 	VFs    []*VF
+	// Whole is the PF itself as something to be given out, under the PF's address and with the number -1.
+	Whole *VF
 }
 
 // VF is a virtual function with its state.
@@ -44,7 +46,10 @@ type VF struct {
 	Reason string
 
 	// barred says why it is excluded whoever has had it.
-	barred    string
+	barred string
+	// byPF tells that it is barred because its PF has no interface; seen is what would exclude it otherwise.
+	byPF      bool
+	seen      string
 	freeSince time.Time
 }
 
@@ -88,8 +93,45 @@ func (p *Provider) suits(g Group) string {
 	return ""
 }
 
-// shortage says why a provider that suits cannot serve count VFs.
-func (p *Provider) shortage(count int) string {
+// givenOut tells whether somebody has the PF itself.
+func (p *Provider) givenOut() bool {
+	return p.Whole != nil && p.Whole.State != Free && p.Whole.State != Excluded
+}
+
+// unfitWhole says why the PF cannot be given out as a whole now, or nothing. A VF that somebody else has, or that the
+// config leaves to others, is in the way as much as one of ours.
+func (p *Provider) unfitWhole() string {
+	switch {
+	case p.Whole == nil:
+		return "is not offered as a whole"
+	case p.Whole.State == Excluded:
+		return "is the host's own: " + p.Whole.Reason
+	case p.Whole.State != Free:
+		return "is in use as a whole"
+	}
+	for _, one := range p.VFs {
+		if one.State == Excluded {
+			return fmt.Sprintf("cannot be given away: its VF %d %s", one.ID, one.Reason)
+		}
+		if one.State != Free {
+			return fmt.Sprintf("has VF %d in use", one.ID)
+		}
+	}
+	return ""
+}
+
+// shortage says why a provider that suits cannot serve a group.
+func (p *Provider) shortage(g Group) string {
+	count := g.Count
+	if g.Whole {
+		if reason := p.unfitWhole(); reason != "" || count == 1 {
+			return reason
+		}
+		return fmt.Sprintf("is one PF, not the %d that one entry asks for: make an entry of each", count)
+	}
+	if p.givenOut() {
+		return "is in use as a whole"
+	}
 	if p.Reason != "" {
 		return p.Reason
 	}

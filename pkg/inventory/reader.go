@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,8 +45,8 @@ func Names(want *config.Provider, pf vf.PF) bool {
 	return want.Address == pf.Address
 }
 
-func readProvider(host *vf.Host, pf vf.PF, want *config.Provider, offerAll bool) (*Provider, error) {
-	provider := &Provider{PF: pf, Traits: foundTraits(pf)}
+func readProvider(host *vf.Host, pf vf.PF, want *config.Provider, offerAll bool) (provider *Provider, err error) {
+	provider = &Provider{PF: pf, Traits: foundTraits(pf)}
 	if want != nil {
 		provider.Reserved = want.Reserved
 		provider.Traits = append(provider.Traits, want.Traits...)
@@ -60,6 +61,11 @@ func readProvider(host *vf.Host, pf vf.PF, want *config.Provider, offerAll bool)
 	case pf.NumVFs == 0:
 		provider.Reason = fmt.Sprintf("has no VFs (of %d possible): say numVFs in the config", pf.TotalVFs)
 	}
+	if want != nil || (offerAll && pf.NumVFs > 0) {
+		if provider.Whole, err = readWhole(host, pf); err != nil {
+			return nil, err
+		}
+	}
 	vfs, err := host.VFs(pf.Address)
 	if err != nil {
 		return nil, err
@@ -68,16 +74,14 @@ func readProvider(host *vf.Host, pf vf.PF, want *config.Provider, offerAll bool)
 		read := &VF{VF: one, State: Free}
 		switch {
 		case provider.Reason != "":
-			read.barred = "its PF " + provider.Reason
+			read.barred, read.byPF = "its PF "+provider.Reason, pf.Interface == ""
 		case want != nil && !want.VFs.Contains(one.ID):
 			read.barred = "is not among the config's vfs"
 		}
-		if read.Reason = read.barred; read.Reason == "" {
-			if read.Reason, err = exclusion(host, one); err != nil {
-				return nil, err
-			}
+		if read.seen, err = exclusion(host, one); err != nil {
+			return nil, err
 		}
-		if read.Reason != "" {
+		if read.Reason = cmp.Or(read.barred, read.seen); read.Reason != "" {
 			read.State = Excluded
 		}
 		provider.VFs = append(provider.VFs, read)
@@ -92,27 +96,66 @@ func exclusion(host *vf.Host, one vf.VF) (string, error) {
 		return "has no driver", nil
 	case len(one.Interfaces) == 0:
 		return Away(one), nil
-	case len(one.Interfaces) > 1:
-		return "has two interfaces, which is not supported yet", nil
 	}
-	link, err := host.Interface(one.Interfaces[0])
-	if errors.Is(err, vf.ErrNoInterface) {
-		return Away(one), nil
+	for _, name := range one.Interfaces {
+		reason, err := hostsOwn(host, name)
+		if errors.Is(err, vf.ErrNoInterface) {
+			return Away(one), nil
+		}
+		if reason != "" || err != nil {
+			return reason, err
+		}
 	}
+	return "", nil
+}
+
+// hostsOwn says by what an interface shows that the host itself uses it, or nothing.
+func hostsOwn(host *vf.Host, name string) (string, error) {
+	link, err := host.Interface(name)
 	if err != nil {
 		return "", err
 	}
 	if link.Master != 0 {
-		return one.Interfaces[0] + " is a port of a bridge or bond of the host", nil
+		return name + " is a port of a bridge or bond of the host", nil
+	}
+	route, err := host.HasDefaultRoute(link.Index)
+	if err != nil {
+		return "", err
+	}
+	if route {
+		return name + " carries the host's default route", nil
 	}
 	used, err := host.HasAddress(link.Index)
 	if err != nil {
 		return "", err
 	}
 	if used {
-		return one.Interfaces[0] + " has an address of the host", nil
+		return name + " has an address of the host", nil
 	}
 	return "", nil
+}
+
+// readWhole looks at the PF as something to be given out: never one that the host itself uses.
+func readWhole(host *vf.Host, pf vf.PF) (*VF, error) {
+	whole := &VF{State: Free, VF: vf.VF{
+		Address: pf.Address, PF: pf.Address, ID: -1, Driver: pf.Driver, NUMANode: pf.NUMANode, IOMMUGroup: pf.IOMMUGroup,
+	}}
+	if pf.Interface == "" {
+		whole.State, whole.Reason = Excluded, Away(whole.VF)
+		return whole, nil
+	}
+	whole.Interfaces = []string{pf.Interface}
+	reason, err := hostsOwn(host, pf.Interface)
+	if err != nil && !errors.Is(err, vf.ErrNoInterface) {
+		return nil, err
+	}
+	if err != nil {
+		reason = Away(whole.VF)
+	}
+	if reason != "" {
+		whole.State, whole.Reason = Excluded, reason
+	}
+	return whole, nil
 }
 
 // Away says of a VF without an interface in the host why that is so, as far as one can see.

@@ -13,8 +13,10 @@ type search struct {
 	providers []*Provider
 	usable    func(*VF) bool
 
-	// left is how many VFs each provider may still give away, uses how many groups it serves.
+	// left is how many VFs each provider may still give away, uses how many groups it serves; whole tells which may give
+	// themselves away.
 	left, uses []int
+	whole      []bool
 	// serving is the provider of each group that is placed.
 	serving []int
 	dead    map[string]bool
@@ -25,13 +27,17 @@ type search struct {
 func (s *search) run(groups []Group, isolate bool) [][]*VF {
 	s.left, s.uses = make([]int, len(s.providers)), make([]int, len(s.providers))
 	s.dead = map[string]bool{}
+	s.whole = make([]bool, len(s.providers))
 	all, wanted := 0, 0
 	for i, provider := range s.providers {
 		s.left[i] = s.room(provider)
+		s.whole[i] = s.wholeFree(provider)
 		all += s.left[i]
 	}
 	for _, group := range groups {
-		wanted += group.Count
+		if !group.Whole {
+			wanted += group.Count
+		}
 	}
 	if wanted > all || !s.place(groups, isolate) {
 		return nil
@@ -41,16 +47,24 @@ func (s *search) run(groups []Group, isolate bool) [][]*VF {
 
 // room is how many usable VFs a provider may give away.
 func (s *search) room(provider *Provider) int {
+	if provider.Reason != "" || (provider.givenOut() && !s.usable(provider.Whole)) {
+		return 0
+	}
 	usable := 0
 	for _, one := range provider.VFs {
 		if one.State != Excluded && s.usable(one) {
 			usable++
 		}
 	}
-	if provider.Reason != "" {
-		return 0
-	}
 	return max(0, usable-provider.Reserved)
+}
+
+// wholeFree tells whether the PF itself and all of its VFs are usable.
+func (s *search) wholeFree(provider *Provider) bool {
+	if provider.Whole == nil || provider.Whole.State == Excluded || !s.usable(provider.Whole) {
+		return false
+	}
+	return !slices.ContainsFunc(provider.VFs, func(one *VF) bool { return one.State == Excluded || !s.usable(one) })
 }
 
 func (s *search) place(groups []Group, isolate bool) bool {
@@ -63,10 +77,14 @@ func (s *search) place(groups []Group, isolate bool) bool {
 	}
 	group := groups[0]
 	for _, i := range s.spread() {
-		if s.left[i] < group.Count || (isolate && s.uses[i] > 0) || s.providers[i].suits(group) != "" {
+		if !s.fits(i, group, isolate) {
 			continue
 		}
+		left := s.left[i]
 		s.left[i] -= group.Count
+		if group.Whole {
+			s.left[i] = 0
+		}
 		s.uses[i]++
 		s.serving = append(s.serving, i)
 		if s.place(groups[1:], isolate) {
@@ -74,10 +92,20 @@ func (s *search) place(groups []Group, isolate bool) bool {
 		}
 		s.serving = s.serving[:len(s.serving)-1]
 		s.uses[i]--
-		s.left[i] += group.Count
+		s.left[i] = left
 	}
 	s.dead[position] = true
 	return false
+}
+
+func (s *search) fits(i int, group Group, isolate bool) bool {
+	switch {
+	case isolate && s.uses[i] > 0, s.providers[i].suits(group) != "":
+		return false
+	case group.Whole:
+		return group.Count == 1 && s.uses[i] == 0 && s.whole[i]
+	}
+	return s.left[i] >= group.Count
 }
 
 // spread orders the providers by what they have left, the most first, and otherwise leaves them in their order.
@@ -113,6 +141,10 @@ func (s *search) chosen(groups []Group) [][]*VF {
 	}
 	var chosen [][]*VF
 	for g, i := range s.serving {
+		if groups[g].Whole {
+			chosen = append(chosen, []*VF{s.providers[i].Whole})
+			continue
+		}
 		chosen = append(chosen, usable[i][:groups[g].Count])
 		usable[i] = usable[i][groups[g].Count:]
 	}

@@ -51,8 +51,11 @@ type VFView struct {
 	Reason     string `json:"reason,omitempty"`
 }
 
-// ClassVF is the resource class of a virtual function.
-const ClassVF = "SRIOV_NET_VF"
+// The resource classes, with placement's names: a virtual function, and a whole PF.
+const (
+	ClassVF = "SRIOV_NET_VF"
+	ClassPF = "SRIOV_NET_PF"
+)
 
 // Tree shows the pool as it is now; host names the root.
 func (p *Pool) Tree(host string) Tree {
@@ -87,13 +90,26 @@ func (p *Provider) view(host string) Node {
 			Total: total, Reserved: p.Reserved, Used: used, MinUnit: 1, MaxUnit: max(1, total), StepSize: 1, AllocationRatio: 1,
 		}},
 	}
+	if p.Whole != nil && p.Whole.State != Excluded {
+		whole := Inventory{Total: 1, MinUnit: 1, MaxUnit: 1, StepSize: 1, AllocationRatio: 1}
+		if p.givenOut() {
+			whole.Used = 1
+		} else if p.unfitWhole() != "" {
+			whole.Reserved = 1 // by its VFs
+		}
+		node.Inventories[ClassPF] = whole
+	}
 	if p.PF.NUMANode >= 0 {
 		node.Parent, node.NUMANode = numaName(p.PF.NUMANode), &p.PF.NUMANode
 	}
 	for _, one := range p.VFs {
+		state, reason := one.State, one.Reason
+		if p.givenOut() && state == Free {
+			state, reason = Excluded, fmt.Sprintf("its PF is in use as a whole by sandbox %s", p.Whole.Sandbox)
+		}
 		node.VFs = append(node.VFs, VFView{
 			ID: one.ID, PCIAddress: one.Address.String(), Interface: strings.Join(one.Interfaces, ","),
-			Driver: one.Driver, State: one.State, Sandbox: one.Sandbox, Reason: one.Reason,
+			Driver: one.Driver, State: state, Sandbox: one.Sandbox, Reason: reason,
 		})
 	}
 	return node
@@ -104,6 +120,9 @@ func (p *Pool) Find(address vf.PCIAddress) (vf.PF, VF, bool) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	for _, provider := range p.providers {
+		if provider.Whole != nil && provider.Whole.Address == address {
+			return provider.PF, *provider.Whole, true
+		}
 		for _, one := range provider.VFs {
 			if one.Address == address {
 				return provider.PF, *one, true
@@ -124,6 +143,10 @@ func (p *Pool) Providers() []Provider {
 		for _, each := range provider.VFs {
 			copied := *each
 			one.VFs = append(one.VFs, &copied)
+		}
+		if provider.Whole != nil {
+			whole := *provider.Whole
+			one.Whole = &whole
 		}
 		copies = append(copies, one)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -25,6 +26,8 @@ type Interface struct {
 	MTU int
 	// Up is the administrative state.
 	Up bool
+	// Running tells that it has a carrier.
+	Running bool
 	// Promiscuous and AllMulticast are what was asked of the interface itself.
 	Promiscuous, AllMulticast bool
 	// Master is the index of the bridge or bond it is a port of, 0 when it is none.
@@ -51,21 +54,21 @@ func (n *Namespace) Interface(name string) (Interface, error) {
 	return found[0], nil
 }
 
-// InterfaceOf finds the netdev of a PCI function in the namespace, whatever it is called there. It lists the
-// namespace's links, which is for the way back, not for the way in.
-func (n *Namespace) InterfaceOf(address PCIAddress) (Interface, error) {
+// InterfacesOf finds the netdevs of a PCI function in the namespace, whatever they are called there, by their index. It
+// lists the namespace's links, which is for the way back, not for the way in. None gives ErrNoInterface.
+func (n *Namespace) InterfacesOf(address PCIAddress) ([]Interface, error) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
 	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	found, err := n.links(request)
 	if err != nil && !errors.Is(err, ErrNoInterface) {
-		return Interface{}, fmt.Errorf("look for the interface of %s: %w", address, err)
+		return nil, fmt.Errorf("look for the interface of %s: %w", address, err)
 	}
-	for _, one := range found {
-		if one.Parent == address {
-			return one, nil
-		}
+	found = slices.DeleteFunc(found, func(one Interface) bool { return one.Parent != address })
+	if len(found) == 0 {
+		return nil, fmt.Errorf("look for the interface of %s: %w", address, ErrNoInterface)
 	}
-	return Interface{}, fmt.Errorf("look for the interface of %s: %w", address, ErrNoInterface)
+	slices.SortFunc(found, func(a, b Interface) int { return a.Index - b.Index })
+	return found, nil
 }
 
 // Interface finds a netdev in the host's namespace by name.
@@ -96,6 +99,7 @@ func (n *Namespace) links(request *nl.NetlinkRequest) ([]Interface, error) {
 func newInterface(attrs *netlink.LinkAttrs) Interface {
 	one := Interface{
 		Index: attrs.Index, Name: attrs.Name, AltNames: attrs.AltNames, Alias: attrs.Alias, MTU: attrs.MTU, Master: attrs.MasterIndex,
+		Running:      attrs.RawFlags&unix.IFF_RUNNING != 0,
 		Up:           attrs.RawFlags&unix.IFF_UP != 0,
 		Promiscuous:  attrs.RawFlags&unix.IFF_PROMISC != 0,
 		AllMulticast: attrs.RawFlags&unix.IFF_ALLMULTI != 0,
@@ -123,7 +127,12 @@ type LinkChange struct {
 	Alias *string
 	// Up raises the interface, Down lowers it.
 	Up, Down bool
+	// Quiet takes back that the interface was made promiscuous or told to take every multicast.
+	Quiet bool
 }
+
+// IsZero tells whether nothing is changed.
+func (c LinkChange) IsZero() bool { return c == LinkChange{} }
 
 // Change sends one message with all of the change. The kernel moves first, then sets address, name and MTU, then raises,
 // and it does not take back what it did when a later part is refused: after an error the interface may be in the new
@@ -147,6 +156,43 @@ func (h *Host) Change(ctx context.Context, index int, change LinkChange) error {
 // Namespace is the host's own, for moves back into it. The caller does not close it.
 func (h *Host) Namespace() *Namespace { return h.net }
 
+// SetAltNames makes the alternative names of an interface what is wanted. A name that is taken is left out: it is not
+// worth an attachment.
+func (n *Namespace) SetAltNames(ctx context.Context, link Interface, want []string) error {
+	for _, name := range link.AltNames {
+		if !slices.Contains(want, name) {
+			if err := n.changeAltName(ctx, unix.RTM_DELLINKPROP, link.Index, name); err != nil {
+				return fmt.Errorf("remove the alternative name %s of %s: %w", name, link.Name, err)
+			}
+		}
+	}
+	for _, name := range want {
+		if !slices.Contains(link.AltNames, name) {
+			err := n.changeAltName(ctx, unix.RTM_NEWLINKPROP, link.Index, name)
+			if err != nil && !errors.Is(err, unix.EEXIST) {
+				return fmt.Errorf("add the alternative name %s of %s: %w", name, link.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// SetAltNames does it in the host's namespace.
+func (h *Host) SetAltNames(ctx context.Context, link Interface, want []string) error {
+	return h.net.SetAltNames(ctx, link, want)
+}
+
+func (n *Namespace) changeAltName(ctx context.Context, kind, index int, name string) error {
+	return n.change(ctx, func() *nl.NetlinkRequest {
+		request, _ := linkMessage(kind, index)
+		request.Flags |= unix.NLM_F_EXCL | unix.NLM_F_CREATE
+		list := nl.NewRtAttr(unix.IFLA_PROP_LIST|unix.NLA_F_NESTED, nil)
+		list.AddRtAttr(unix.IFLA_ALT_IFNAME, nl.ZeroTerminated(name))
+		request.AddData(list)
+		return request
+	})
+}
+
 func (c LinkChange) message(index int) *nl.NetlinkRequest {
 	request, header := linkMessage(unix.RTM_NEWLINK, index)
 	switch {
@@ -154,6 +200,9 @@ func (c LinkChange) message(index int) *nl.NetlinkRequest {
 		header.Flags, header.Change = unix.IFF_UP, unix.IFF_UP
 	case c.Down:
 		header.Change = unix.IFF_UP
+	}
+	if c.Quiet {
+		header.Change |= unix.IFF_PROMISC | unix.IFF_ALLMULTI
 	}
 	if c.Into != nil {
 		request.AddData(nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(c.Into.file.Fd()))))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -145,9 +147,23 @@ func (h *Host) Apply(ctx context.Context, pf PF, id int, have, want Settings) er
 		err = h.net.change(ctx, func() *nl.NetlinkRequest { return settingsMessage(index, id, have, want) })
 	}
 	if err != nil {
-		return fmt.Errorf("set %v of VF %d of %s (driver %s): %w", names, id, pf.Name(), pf.Driver, err)
+		return fmt.Errorf("set %s of VF %d of %s (driver %s): %w", h.refused(pf, id, names, want), id, pf.Name(), pf.Driver, err)
 	}
 	return nil
+}
+
+// refused names the setting that the driver did not take: the kernel works in the order of the list and stops there.
+func (h *Host) refused(pf PF, id int, names []string, want Settings) string {
+	settings, err := h.readSettings(pf)
+	have, known := settings[id]
+	if err == nil && known {
+		for _, name := range have.Differences(want) {
+			if slices.Contains(names, name) {
+				return name
+			}
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // Reset makes the settings of one VF the defaults: in one message, and when that is refused attribute by attribute and

@@ -1,6 +1,7 @@
 package vf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ type PF struct {
 	Vendor, Device string
 	// NUMANode is -1 when the firmware does not tell.
 	NUMANode int
+	// IOMMUGroup is its number, -1 when no IOMMU is on.
+	IOMMUGroup int
 	// TotalVFs is how many VFs the device can have, NumVFs how many it has.
 	TotalVFs, NumVFs int
 }
@@ -49,7 +52,7 @@ type VF struct {
 	PF PCIAddress
 	// ID is the VF's number under its PF, as the kernel counts.
 	ID int
-	// Interfaces are its names in the host's network namespace, sorted: none when the VF is elsewhere or bound to
+	// Interfaces are its names in the host's network namespace, by port: none when the VF is elsewhere or bound to
 	// vfio-pci, two on adapters that hang two ports on one function.
 	Interfaces []string
 	// Driver is the name of the bound driver, empty when none is.
@@ -107,7 +110,7 @@ func (h *Host) PF(address PCIAddress) (PF, error) {
 	if pf.Driver, err = h.driver(dir); err != nil {
 		return PF{}, fmt.Errorf("read PF %s: %w", address, err)
 	}
-	pf.NUMANode = h.numaNode(dir)
+	pf.NUMANode, pf.IOMMUGroup = h.numaNode(dir), h.iommuGroup(dir)
 	pf.Vendor, pf.Device = h.hexID(dir, "vendor"), h.hexID(dir, "device")
 	return pf, nil
 }
@@ -166,7 +169,7 @@ func (h *Host) readVF(address, pf PCIAddress, id int) (VF, error) {
 	return vf, nil
 }
 
-// Interfaces lists the names that a function's netdevs have in the host's network namespace, sorted; none when they
+// Interfaces lists the names that a function's netdevs have in the host's network namespace, by port; none when they
 // are elsewhere. A function that is not there gives fs.ErrNotExist.
 func (h *Host) Interfaces(address PCIAddress) ([]string, error) {
 	dir := path.Join(pciDevices, address.String())
@@ -199,12 +202,23 @@ func (h *Host) uplink(dir string, names []string) string {
 	return ""
 }
 
+// interfaces sorts by port, then by name: an adapter with two ports on one function numbers them in dev_port.
 func (h *Host) interfaces(dir string) ([]string, error) {
 	names, err := h.readDir(path.Join(dir, "net"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	slices.Sort(names)
+	ports := map[string]int{}
+	if len(names) > 1 {
+		for _, name := range names {
+			if port, err := h.number(path.Join(dir, "net", name, "dev_port")); err == nil {
+				ports[name] = port
+			}
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(ports[a], ports[b]), strings.Compare(a, b))
+	})
 	return names, err
 }
 

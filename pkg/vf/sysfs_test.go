@@ -38,7 +38,7 @@ func TestPFsAndVFs(t *testing.T) {
 	}
 	first := vf.PF{
 		Address: address(t, "0000:01:00.0"), Interface: "enp1s0", Driver: "igb", Vendor: "8086", Device: "10c9",
-		NUMANode: 0, TotalVFs: 7, NumVFs: 2,
+		NUMANode: 0, IOMMUGroup: -1, TotalVFs: 7, NumVFs: 2,
 	}
 	second := first
 	second.Address, second.Interface, second.NUMANode, second.NumVFs = address(t, "0000:02:00.0"), "enp2s0", -1, 0

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -85,7 +86,7 @@ func (s *subject) start() {
 	s.T.Helper()
 	s.shell("rm -rf /var/lib/nri-sriov /run/nri-sriov")
 	s.before = s.state()
-	s.must(s.Configure(s.T.Context(), nodeConfig))
+	s.must(s.Configure(s.T.Context(), cmp.Or(s.config, nodeConfig)))
 	s.must(s.Daemon.Start(s.T.Context()))
 	s.T.Cleanup(func() {
 		s.removeAll()
@@ -118,6 +119,8 @@ type subject struct {
 	*bench
 	*testing.T
 	pods []string
+	// config is the node's, nodeConfig when it is empty.
+	config string
 	// before is the state of the VFs before the test.
 	before string
 }

@@ -3,6 +3,7 @@ package attachtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/cni"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -21,6 +23,8 @@ type World struct {
 	attachErr  map[string]error
 	releaseErr map[string]error
 	hold       chan struct{}
+	leases     map[string]bool
+	leaseErr   error
 }
 
 type device struct {
@@ -35,18 +39,18 @@ const (
 	RestMAC  = "02:00:00:00:00:01"
 )
 
-func (w *World) Rest(address vf.PCIAddress) (attach.Resting, bool, error) {
+func (w *World) Rest(address vf.PCIAddress) ([]attach.Resting, bool, error) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	one, ok := w.vfs[address]
 	if !ok {
-		return attach.Resting{}, false, attach.ErrGone
+		return nil, false, attach.ErrGone
 	}
 	if one.where != "" {
-		return attach.Resting{}, false, vf.ErrNoInterface
+		return nil, false, vf.ErrNoInterface
 	}
 	mac, err := vf.ParseMAC(RestMAC)
-	return attach.Resting{Interface: one.name, MAC: mac, MTU: 1500}, false, err
+	return []attach.Resting{{Interface: one.name, MAC: mac, MTU: 1500}}, false, err
 }
 
 func (w *World) Attach(ctx context.Context, a *attach.Attachment, _ vf.PF, have vf.Settings, _ *vf.Namespace) error {
@@ -77,7 +81,7 @@ func (w *World) Attach(ctx context.Context, a *attach.Attachment, _ vf.PF, have 
 		return err
 	}
 	one.where, one.name = "pod", a.Interface
-	a.MAC, a.EffectiveMTU = a.Resting.MAC, 1500
+	a.Ports[0].MAC, a.Ports[0].MTU = a.Ports[0].Resting.MAC, 1500
 	return nil
 }
 
@@ -92,15 +96,15 @@ func (w *World) Release(_ context.Context, a attach.Attachment, pf vf.PF, _ *vf.
 		w.mutex.Unlock()
 		return err
 	}
-	one.where, one.name, one.settings = "", a.Resting.Interface, vf.DefaultSettings()
+	one.where, one.name, one.settings = "", a.Ports[0].Resting.Interface, vf.DefaultSettings()
 	w.mutex.Unlock()
-	return w.Unclean(a, pf)
+	return w.unclean(a, pf)
 }
 
-func (w *World) Unclean(a attach.Attachment, _ vf.PF) error {
+func (w *World) unclean(a attach.Attachment, _ vf.PF) error {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	if one := w.vfs[a.Address]; one.where != "" || one.settings != vf.DefaultSettings() || one.name != a.Resting.Interface {
+	if one := w.vfs[a.Address]; one.where != "" || one.settings != vf.DefaultSettings() || one.name != a.Ports[0].Resting.Interface {
 		return fmt.Errorf("not clean: %+v", one)
 	}
 	return nil
@@ -134,7 +138,7 @@ func (w *World) String() string {
 
 // NewWorld has pfs PFs with vfs VFs each.
 func NewWorld(pfs, vfs int) *World {
-	w := &World{vfs: map[vf.PCIAddress]*device{}, attachErr: map[string]error{}, releaseErr: map[string]error{}}
+	w := &World{vfs: map[vf.PCIAddress]*device{}, attachErr: map[string]error{}, releaseErr: map[string]error{}, leases: map[string]bool{}}
 	for pf := range pfs {
 		for id := range vfs {
 			w.vfs[VFAddress(pf, id)] = &device{settings: vf.DefaultSettings(), name: HostName}
@@ -146,6 +150,82 @@ func NewWorld(pfs, vfs int) *World {
 // VFAddress is the address of a VF of the world.
 func VFAddress(pf, id int) vf.PCIAddress {
 	return vf.PCIAddress{Bus: uint8(pf + 1), Device: 0x10, Function: uint8(id)}
+}
+
+// Drift finds VFs that are not in their pod, or whose settings are others.
+func (w *World) Drift(a attach.Attachment, _ vf.PF, _ *vf.Namespace) ([]string, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if one := w.vfs[a.Address]; one == nil || one.where == "" || one.settings != a.Settings {
+		return []string{fmt.Sprintf("drifted: %+v", one)}, nil
+	}
+	return nil, nil
+}
+
+// Address notes a lease for attachments of networks with an IPAM plugin; it fails as FailLease says.
+func (w *World) Address(_ context.Context, sandbox attach.Sandbox, a *attach.Attachment, _ *vf.Namespace) error {
+	if a.Delegate == nil {
+		return nil
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.leases[sandbox.ID+"/"+a.Interface] = true
+	a.Lease = &cni.Lease{}
+	return w.leaseErr
+}
+
+// Unaddress takes the lease back.
+func (w *World) Unaddress(_ context.Context, sandbox attach.Sandbox, a attach.Attachment) error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if w.leaseErr != nil {
+		return w.leaseErr
+	}
+	delete(w.leases, sandbox.ID+"/"+a.Interface)
+	return nil
+}
+
+// CheckLease says whether the lease is there.
+func (w *World) CheckLease(_ context.Context, sandbox attach.Sandbox, a attach.Attachment) error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if !w.leases[sandbox.ID+"/"+a.Interface] {
+		return errors.New("no such lease")
+	}
+	return nil
+}
+
+// CollectLeases drops the leases of others.
+func (w *World) CollectLeases(_ context.Context, network attach.Want, valid map[string][]attach.Attachment) error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	kept := map[string]bool{}
+	for sandbox, attachments := range valid {
+		for _, one := range attachments {
+			if key := sandbox + "/" + one.Interface; one.Network == network.Network && w.leases[key] {
+				kept[key] = true
+			}
+		}
+	}
+	w.leases = kept
+	return nil
+}
+
+// Announce does nothing.
+func (w *World) Announce(context.Context, attach.Attachment, *vf.Namespace) error { return nil }
+
+// FailLease makes the IPAM plugin fail, until err is nil.
+func (w *World) FailLease(err error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.leaseErr = err
+}
+
+// Leases counts what the IPAM plugin holds.
+func (w *World) Leases() int {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return len(w.leases)
 }
 
 // FailAttach and FailRelease let a step fail for the VF with an interface name, until err is nil.

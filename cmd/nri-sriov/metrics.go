@@ -1,0 +1,61 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/hooks"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+)
+
+// collector asks for the node's state whenever it is scraped.
+type collector struct {
+	pool     *inventory.Pool
+	attacher *attach.Attacher
+	plugin   *hooks.Plugin
+}
+
+var (
+	vfsDesc = prometheus.NewDesc("nri_sriov_vfs", "VFs by PF and state.", []string{"pf", "state"}, nil)
+	// Drift is asked of the kernel at each scrape: a read of each PF's VF list and of each pod's links.
+	driftDesc     = prometheus.NewDesc("nri_sriov_drifted_attachments", "Attachments that differ from what the pod was given; see nri-sriov check --live.", nil, nil)
+	connectedDesc = prometheus.NewDesc("nri_sriov_nri_connected", "1 while connected to the runtime and synchronised.", nil, nil)
+)
+
+// metrics serves the metrics of the node, the Go runtime and the process.
+func metrics(pool *inventory.Pool, attacher *attach.Attacher, plugin *hooks.Plugin) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{pool, attacher, plugin}, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// Describe and Collect make it a prometheus.Collector.
+func (c collector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- vfsDesc
+	descs <- driftDesc
+	descs <- connectedDesc
+}
+
+// Collect reads the state.
+func (c collector) Collect(values chan<- prometheus.Metric) {
+	for _, provider := range c.pool.Providers() {
+		count := map[inventory.State]int{}
+		for _, one := range provider.VFs {
+			count[one.State]++
+		}
+		for _, state := range []inventory.State{inventory.Free, inventory.Claimed, inventory.Attached, inventory.Releasing, inventory.Excluded} {
+			values <- prometheus.MustNewConstMetric(vfsDesc, prometheus.GaugeValue, float64(count[state]), provider.PF.Name(), string(state))
+		}
+	}
+	values <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, float64(len(c.attacher.Drift())))
+	connected := 0.0
+	if c.plugin.Synchronised() {
+		connected = 1
+	}
+	values <- prometheus.MustNewConstMetric(connectedDesc, prometheus.GaugeValue, connected)
+}
