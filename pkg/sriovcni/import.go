@@ -96,7 +96,7 @@ func (w *writing) network(r *reading) {
 		r.remark(at, "%s is taken, or no name for a network; the network is called %s", strictyaml.Quote(wanted), n.Name)
 	}
 	if r.conf.name != "" && r.conf.name != wanted {
-		r.remark(at, "the config calls itself %s, its manifest %s; an IPAM plugin that keeps leases by name begins anew",
+		r.remark(at, "the config calls itself %s, its manifest %s; the network has the manifest's name",
 			strictyaml.Quote(r.conf.name), strictyaml.Quote(wanted))
 	}
 	if pf := r.conf.pf; pf != "" {
@@ -138,6 +138,9 @@ func (w *writing) general() []Note {
 		"pods of the manifest's namespace may use it; where Multus let those of others name it, add them to namespaces")
 	add(func(_ int, n Network) bool { return len(n.Allow) > 0 },
 		"what allow lets a pod choose is bounded by macPrefix and subnets only; add what is missing")
+	add(func(_ int, n Network) bool { return n.IPAM != nil && !n.IPAM.isStatic() },
+		"the IPAM plugin is asked under the name nri-sriov-<network>, so one that keeps leases by name, as host-local does, "+
+			"does not know those of pods that sriov-cni still serves: drain the node first")
 	add(func(_ int, n Network) bool { return n.ResourceName != "" && n.Device == "" },
 		"whether the VFs of a resource are netdevs or bound to vfio-pci is not said in a manifest; for vfio-pci, say device: vfio")
 	add(func(_ int, n Network) bool { return len(w.result.Config.Providers) > 0 && n.Required == nil },

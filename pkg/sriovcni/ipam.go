@@ -40,6 +40,12 @@ func (r *reading) ipam(f field) {
 	}
 }
 
+// isStatic tells whether the daemon itself gives the addresses, without leases.
+func (v value) isStatic() bool {
+	kindOf, _ := v.folded("type")
+	return kindOf.scalar == "static"
+}
+
 // staticKeys are what the daemon knows of static, by the key that is around them.
 var staticKeys = map[string][]string{
 	"":          {"type", "addresses", "routes", "dns"},

@@ -89,7 +89,7 @@ var options = map[string]option{
 	"dpdk":       {read: (*reading).dpdk},
 	"cnidir":     {why: "the daemon keeps its state in nri-sriov run --state-dir"},
 	"dpdkmode":   {why: internal + "; the daemon decides by the network's device"},
-	"sharedvf":   {why: "VFs that share one PCI function (ConnectX-3) are not offered"},
+	"sharedvf":   {why: internal + "; the daemon sees by itself when a VF has two ports, and gives the pod both: NAME and NAMEd1"},
 	"deviceinfo": {why: internal + "; containers read it in /run/nri-sriov/networks.json"},
 
 	// xftony

@@ -13,7 +13,7 @@ import (
 // IPv4 address, an unsolicited neighbour advertisement for each IPv6 one. Without it they go on sending to the last
 // owner of an address until their entries expire.
 func (n *Namespace) Announce(link Interface, addresses []netip.Addr) error {
-	return n.enter(func() error {
+	return n.Enter(func() error {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return fmt.Errorf("announce the addresses of %s: %w", link.Name, err)

@@ -124,6 +124,55 @@ func TestChangeIsNotATransaction(t *testing.T) {
 	}
 }
 
+func TestAlternativeNames(t *testing.T) {
+	ns := privateNamespace(t)
+	link := veth(t, ns, "v0", "v1")
+	for _, want := range [][]string{{"first", "second"}, {"second", "third"}, nil} {
+		if err := ns.SetAltNames(t.Context(), link, want); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if link, err = ns.Interface("v0"); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(link.AltNames); got != fmt.Sprint(want) {
+			t.Errorf("alternative names %s, wanted %v", got, want)
+		}
+	}
+	if err := ns.SetAltNames(t.Context(), link, []string{"v1"}); err != nil {
+		t.Errorf("a name that is taken: %v", err)
+	}
+}
+
+func TestModesAndAlias(t *testing.T) {
+	host, pod := privateNamespace(t), privateNamespace(t)
+	link := veth(t, host, "v0", "v1")
+	raw, err := handle(t, host).LinkByName("v0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(handle(t, host).SetPromiscOn(raw), handle(t, host).LinkSetAllmulticastOn(raw)); err != nil {
+		t.Fatal(err)
+	}
+	if link, err = host.Interface("v0"); err != nil || !link.Promiscuous || !link.AllMulticast {
+		t.Fatalf("%+v, %v", link, err)
+	}
+	alias := "mark"
+	if err := host.Change(t.Context(), link.Index, LinkChange{Into: pod, Name: "net1", Alias: &alias, Quiet: true, Up: true}); err != nil {
+		t.Fatal(err)
+	}
+	if link, err = pod.Interface("net1"); err != nil || link.Promiscuous || link.AllMulticast || link.Alias != alias || !link.Up {
+		t.Errorf("%+v, %v", link, err)
+	}
+	alias = ""
+	if err := pod.Change(t.Context(), link.Index, LinkChange{Alias: &alias}); err != nil {
+		t.Fatal(err)
+	}
+	if link, err = pod.Interface("net1"); err != nil || link.Alias != "" {
+		t.Errorf("%+v, %v", link, err)
+	}
+}
+
 func TestRefusedMTU(t *testing.T) {
 	host := privateNamespace(t)
 	link := veth(t, host, "v0", "v1")

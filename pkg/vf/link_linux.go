@@ -185,7 +185,9 @@ func (h *Host) SetAltNames(ctx context.Context, link Interface, want []string) e
 func (n *Namespace) changeAltName(ctx context.Context, kind, index int, name string) error {
 	return n.change(ctx, func() *nl.NetlinkRequest {
 		request, _ := linkMessage(kind, index)
-		request.Flags |= unix.NLM_F_EXCL | unix.NLM_F_CREATE
+		if kind == unix.RTM_NEWLINKPROP {
+			request.Flags |= unix.NLM_F_EXCL | unix.NLM_F_CREATE | unix.NLM_F_APPEND
+		}
 		list := nl.NewRtAttr(unix.IFLA_PROP_LIST|unix.NLA_F_NESTED, nil)
 		list.AddRtAttr(unix.IFLA_ALT_IFNAME, nl.ZeroTerminated(name))
 		request.AddData(list)

@@ -103,7 +103,7 @@ func (n *Namespace) open() (*nl.SocketHandle, error) {
 		return n.socket, nil
 	}
 	var socket *nl.NetlinkSocket
-	err := n.enter(func() (err error) {
+	err := n.Enter(func() (err error) {
 		socket, err = nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
 		return err
 	})
@@ -118,10 +118,10 @@ func (n *Namespace) open() (*nl.SocketHandle, error) {
 	return n.socket, nil
 }
 
-// enter runs do on a thread inside the namespace, and brings the thread home. A thread that cannot be brought home is
+// Enter runs do on a thread inside the namespace, and brings the thread home. A thread that cannot be brought home is
 // never given back to the Go scheduler, so that no other goroutine ever finds itself in the wrong namespace. Bringing
 // home is better than ending it: the process's first thread cannot end, and would keep the namespace alive for ever.
-func (n *Namespace) enter(do func() error) error {
+func (n *Namespace) Enter(do func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()

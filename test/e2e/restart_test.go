@@ -137,7 +137,11 @@ func preinstalled(t *testing.T, b *bench) {
 	s.shell("mkdir -p %s %s && ln -sf %s %s/10-nri-sriov", lab.NRIPlugins, lab.NRIConfigs, daemon.Binary, lab.NRIPlugins)
 	s.must(b.WriteFile(t.Context(), lab.NRIConfigs+"/10-nri-sriov.conf", 0o644, []byte(nodeConfig)))
 	t.Cleanup(func() { s.shell("rm -f %s/10-nri-sriov %s/10-nri-sriov.conf", lab.NRIPlugins, lab.NRIConfigs) })
+	s.shell("rm -rf /var/lib/nri-sriov /run/nri-sriov")
+	s.before = s.state()
+	before := s.before
 	s = b.runtime(t, lab.ContainerdOptions{})
+	s.before = before
 	s.must(s.Daemon.Ready(t.Context()))
 	_, container := s.mustPod("first", "public")
 	if networks := s.networks(container); len(networks) != 1 || networks[0].VLAN.ID != 100 {

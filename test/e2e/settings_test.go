@@ -174,9 +174,15 @@ func brokenIPAM(s *subject) {
 	// Other pods of the PF are not held up by the one that hangs.
 	s.mustPod("beside", "plain")
 	s.removeAll()
-	if network := s.shell("rm -f /usr/lib/cni/hanging /usr/lib/cni/garbage; pgrep -f /usr/lib/cni/hanging || true"); network != "" {
-		s.T.Logf("plugins are still running: %s", network)
-	}
+	s.clean()
+	s.must(lab.Eventually(s.T.Context(), time.Minute, func(ctx context.Context) error {
+		output, err := s.Guest.Shell(ctx, "pgrep -f '[c]ni/hanging' || true")
+		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
+			err = fmt.Errorf("plugins are still running: %s", left)
+		}
+		return err
+	}))
+	s.shell("rm -f /usr/lib/cni/hanging /usr/lib/cni/garbage")
 }
 
 // wholePF: the NIC itself, while none of its VFs is in use.
