@@ -35,7 +35,7 @@ lab: ## prepare the lab: QEMU, a kernel, a guest with containerd; needs root and
 
 .PHONY: test-lab
 test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses
-	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
+	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -parallel 2 -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
 
 .PHONY: test
 test: lint test-unit test-lab ## all of them

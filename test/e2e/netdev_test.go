@@ -13,6 +13,7 @@ import (
 
 // TestNetdev is the path of a netdev VF, with one guest and one containerd for all cases and a fresh daemon for each.
 func TestNetdev(t *testing.T) {
+	t.Parallel()
 	all := boot(t, lab.Options{}).runtime(t, lab.ContainerdOptions{})
 	for name, test := range map[string]func(*subject){
 		"TwoPodsPing": twoPodsPing, "VLANsIsolate": vlansIsolate, "AllVFsAtOnce": allVFsAtOnce, "NoAnnotation": noAnnotation,
@@ -87,13 +88,26 @@ func vlansIsolate(s *subject) {
 
 // allVFsAtOnce: 14 pods have the 14 VFs, and the 15th is refused with the sentence of the contract.
 func allVFsAtOnce(s *subject) {
-	for i := range 14 {
-		_, err := s.pod(fmt.Sprint("pod", i), "public")
-		s.must(err)
+	var all sync.WaitGroup
+	sandboxes := make([]string, 14)
+	for i := range sandboxes {
+		all.Go(func() {
+			id, err := s.cri.RunPod(s.T.Context(), lab.Pod{
+				Name: fmt.Sprint("pod", i), Namespace: "prod", Annotations: map[string]string{"sriov.nri.io/networks": "public"},
+			})
+			if err == nil {
+				sandboxes[i] = id
+				_, err = s.cri.CreateContainer(s.T.Context(), id, lab.Container{Name: "app"})
+			}
+			if err != nil {
+				s.T.Error(err)
+			}
+		})
 	}
-	for _, id := range s.pods {
-		_, err := s.cri.CreateContainer(s.T.Context(), id, lab.Container{Name: "app"})
-		s.must(err)
+	all.Wait()
+	s.pods = append(s.pods, sandboxes...)
+	if s.T.Failed() {
+		return
 	}
 	_, err := s.pod("late", "public")
 	s.refused(err, `nri-sriov: pod prod/late: network "public": no VF free: pf0 7 of 7 in use; pf1 7 of 7 in use`)
@@ -134,7 +148,8 @@ func nameCollision(s *subject) {
 
 func netnsName(path string) string { return path[strings.LastIndex(path, "/")+1:] }
 
-// refusals: bad requests fail the pod with one clear sentence, and change nothing.
+// refusals: bad requests fail the pod with one clear sentence, and change nothing. pkg/hooks tests many more of them,
+// through a runtime in the same process.
 func refusals(s *subject) {
 	var all sync.WaitGroup
 	turns := make(chan struct{}, 3) // more at once gain nothing on two CPUs
@@ -143,14 +158,10 @@ func refusals(s *subject) {
 		{`[{network: public, vlan: 5}]`, `"vlan"`},
 		{`none`, `network "none": the node does not define it`},
 		{`private`, `network "private": namespace "prod" may not use it`},
-		{`public@abcdefghijklmnop`, "abcdefghijklmnop"},
-		{`public@a/b`, "a/b"}, {`public@a%d`, "a%d"}, {`[{network: public, name: "a b"}]`, "a b"},
-		{`public@lo`, "lo"}, {`public@eth0`, "eth0"}, {`public@.`, "."}, {`public@a, public@a`, "a"},
-		{`[{network: public, mac: "01:00:5e:00:00:01"}]`, "multicast"},
+		{`public@a/b`, "a/b"},
 		{`[{network: other, mac: "02:00:00:00:00:01"}]`, `lacks "mac"`},
 		{`[{network: public, count: 8}]`, "pf0 offers 7 of the 8 VFs that one PF must serve"},
 		{"[" + strings.Repeat(" ", 20<<10) + "]", "16384"},
-		{`[{network: public, count: 0}]`, "count"}, {`[{network: public, count: -1}]`, "count"},
 	} {
 		turns <- struct{}{}
 		all.Go(func() {

@@ -14,6 +14,7 @@ import (
 
 // TestRestart is what must hold when the daemon or the runtime go away and come back.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	b := boot(t, lab.Options{})
 	for name, test := range map[string]func(*subject){
 		"BetweenSandboxAndContainer": betweenSandboxAndContainer, "WhilePodsRun": whilePodsRun,

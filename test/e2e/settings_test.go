@@ -37,6 +37,7 @@ providers:
 
 // TestSettings is what can be done to a VF, one guest and one containerd for all cases and a fresh daemon for each.
 func TestSettings(t *testing.T) {
+	t.Parallel()
 	all := boot(t, lab.Options{}).runtime(t, lab.ContainerdOptions{})
 	for _, test := range []struct {
 		name string
