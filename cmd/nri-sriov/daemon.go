@@ -57,7 +57,18 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	if err := d.createVFs(ctx, node); err != nil {
 		return err
 	}
-	providers, missing, err := inventory.Read(d.host, node)
+	records, err := journal.Open(d.flags.stateDir)
+	if err != nil {
+		return err
+	}
+	loaded, broken, err := records.Load()
+	if err != nil {
+		return err
+	}
+	for _, one := range broken {
+		d.log.WithField("file", one.Path).WithError(one.Reason).Error("a journal record is unreadable and was set aside")
+	}
+	providers, missing, err := inventory.Read(d.host, node, attach.WholePFs(loaded))
 	if err != nil {
 		return err
 	}
@@ -70,10 +81,6 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 			d.log.WithField("pf", one.PF.Name()).Warn("PF is not offered: it " + one.Reason)
 		}
 	}
-	records, err := journal.Open(d.flags.stateDir)
-	if err != nil {
-		return err
-	}
 	results, err := attach.OpenResults(d.flags.runDir)
 	if err != nil {
 		return err
@@ -85,7 +92,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		Settings: d.host.Settings, Open: vf.OpenNamespace,
 		Host: d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
 	})
-	if err := d.attacher.Recover(); err != nil {
+	if err := d.attacher.Recover(loaded); err != nil {
 		return err
 	}
 	if err := d.serve(); err != nil {

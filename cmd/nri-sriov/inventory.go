@@ -56,7 +56,7 @@ func readTree(flags nodeFlags) (inventory.Tree, error) {
 		return inventory.Tree{}, err
 	}
 	defer host.Close()
-	providers, _, err := inventory.Read(host, node)
+	providers, _, err := inventory.Read(host, node, nil)
 	if err != nil {
 		return inventory.Tree{}, err
 	}

@@ -38,6 +38,10 @@ func (g Addressing) Address(ctx context.Context, sandbox Sandbox, a *Attachment,
 			}
 		}
 		lease, err := g.IPAM.Add(ctx, call)
+		if errors.Is(err, cni.ErrNoPlugin) && !a.resumed {
+			// It never ran, so that there is nothing to give back.
+			a.Delegate = &Delegate{Config: a.Delegate.Config, IPs: a.Delegate.IPs}
+		}
 		if err != nil {
 			return err
 		}

@@ -48,7 +48,11 @@ func start(t *testing.T, w *attachtest.World, dir string) *bench {
 	})
 	b := &bench{Attacher: a, T: t, world: w, pool: pool, dir: dir}
 	t.Cleanup(func() { cancel(); a.Wait() })
-	if err := a.Recover(); err != nil {
+	records, _, err := j.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Recover(records); err != nil {
 		t.Fatal(err)
 	}
 	return b

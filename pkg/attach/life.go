@@ -84,6 +84,11 @@ func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, Attachm
 	}
 	all.Wait()
 	if err := sentence(errs); err != nil {
+		a.mutex.Lock()
+		defer a.mutex.Unlock()
+		for i := range e.attachments {
+			e.attachments[i].Delegate = attachments[i].Delegate
+		}
 		return err
 	}
 	if err := a.results.Write(e.sandbox.ID, attachments); err != nil {

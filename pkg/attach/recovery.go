@@ -24,14 +24,7 @@ type Live struct {
 
 // Recover takes over what the journal tells, before the runtime is asked: VFs of known sandboxes are theirs, those of
 // sandboxes that have ended are released, and free VFs that are not clean are made so.
-func (a *Attacher) Recover() error {
-	records, broken, err := a.journal.Load()
-	if err != nil {
-		return err
-	}
-	for _, one := range broken {
-		a.log.WithField("file", one.Path).WithError(one.Reason).Error("a journal record is unreadable and was set aside")
-	}
+func (a *Attacher) Recover(records []journal.Record) error {
 	var ending []record
 	for _, one := range records {
 		if one.Earlier {
@@ -56,6 +49,23 @@ func (a *Attacher) Recover() error {
 		a.adopt(r)
 	}
 	return a.clean()
+}
+
+// WholePFs are the names in the host of PFs that pods have as a whole, by the journal.
+func WholePFs(records []journal.Record) map[vf.PCIAddress]string {
+	away := map[vf.PCIAddress]string{}
+	for _, one := range records {
+		r, err := readRecord(one)
+		if err != nil || one.Earlier {
+			continue
+		}
+		for _, each := range r.Attachments {
+			if each.Whole && !each.Freed {
+				away[each.Address] = each.Ports[0].Resting.Interface
+			}
+		}
+	}
+	return away
 }
 
 func readRecord(one journal.Record) (record, error) {

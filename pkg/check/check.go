@@ -81,7 +81,7 @@ func checkHardware(sysfs string, node *config.Node) []Finding {
 	if node == nil {
 		node = config.Default()
 	}
-	providers, missing, err := inventory.Read(host, node)
+	providers, missing, err := inventory.Read(host, node, nil)
 	if err != nil {
 		return []Finding{{Failure, "PFs", err.Error(), "run as root, on the node and not in a container's network namespace"}}
 	}

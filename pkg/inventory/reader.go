@@ -11,8 +11,9 @@ import (
 )
 
 // Read makes the providers of this node: each PF that is there, with what the config offers of it and, where it offers
-// nothing, the reason. Providers that the config names and the node does not have come back as missing, by name.
-func Read(host *vf.Host, node *config.Node) (providers []*Provider, missing []string, err error) {
+// nothing, the reason. Providers that the config names and the node does not have come back as missing, by name. A PF
+// that a pod has as a whole is known by its name in away.
+func Read(host *vf.Host, node *config.Node, away map[vf.PCIAddress]string) (providers []*Provider, missing []string, err error) {
 	pfs, err := host.PFs()
 	if err != nil {
 		return nil, nil, err
@@ -20,7 +21,12 @@ func Read(host *vf.Host, node *config.Node) (providers []*Provider, missing []st
 	named := map[vf.PCIAddress]*config.Provider{}
 	for i := range node.Providers {
 		want := &node.Providers[i]
-		at := slices.IndexFunc(pfs, func(pf vf.PF) bool { return Names(want, pf) })
+		at := slices.IndexFunc(pfs, func(pf vf.PF) bool {
+			if pf.Interface == "" {
+				pf.Interface = away[pf.Address]
+			}
+			return Names(want, pf)
+		})
 		if at < 0 {
 			missing = append(missing, want.Name())
 			continue

@@ -16,8 +16,8 @@ import (
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
 
-// binary is built once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
+// program is built once for all tests.
+var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "nri-sriov-e2e-")
 	if err != nil {
 		return "", err
@@ -61,7 +61,7 @@ type bench struct {
 func boot(t *testing.T, options lab.Options) *bench {
 	t.Helper()
 	guest := lab.Start(t, options)
-	path, err := binary()
+	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
