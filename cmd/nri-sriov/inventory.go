@@ -103,6 +103,9 @@ func describe(node inventory.Node) string {
 	if stock.Reserved > 0 {
 		text += fmt.Sprintf(", %d reserved", stock.Reserved)
 	}
+	if whole, offered := node.Inventories[inventory.ClassPF]; offered {
+		text += fmt.Sprintf("; %s %d of %d used", inventory.ClassPF, whole.Used, whole.Total)
+	}
 	if node.Reason != "" {
 		text += "; not offered: it " + node.Reason
 	}

@@ -21,16 +21,19 @@ func (n *Namespace) Announce(link Interface, addresses []netip.Addr) error {
 		defer unix.Close(fd)
 		var failed []error
 		for _, address := range addresses {
-			frame := arpFrame(link.MAC, address)
-			if address.Is6() {
-				frame = advertisementFrame(link.MAC, address)
-			}
-			if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: link.Index}); err != nil {
+			if err := unix.Sendto(fd, announcement(link.MAC, address), 0, &unix.SockaddrLinklayer{Ifindex: link.Index}); err != nil {
 				failed = append(failed, fmt.Errorf("announce %s on %s: %w", address, link.Name, err))
 			}
 		}
 		return errors.Join(failed...)
 	})
+}
+
+func announcement(mac MAC, address netip.Addr) []byte {
+	if address.Is6() {
+		return advertisementFrame(mac, address)
+	}
+	return arpFrame(mac, address)
 }
 
 // arpFrame is an ARP request for one's own address (RFC 5227, section 3).

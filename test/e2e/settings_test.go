@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -294,17 +292,4 @@ func lostJournal(s *subject) {
 	s.removeAll()
 	s.must(s.Daemon.Start(s.T.Context()))
 	s.clean()
-}
-
-// TestSettingsAreDocumented: the docs' table names every setting of a network.
-func TestSettingsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("../../docs/networks.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range []string{"vlan", "qos", "protocol", "spoofCheck", "trust", "minTxRate", "maxTxRate", "linkState", "mtu", "mac", "ipam", "routes"} {
-		if !strings.Contains(string(text), "`"+key) {
-			t.Errorf("docs/networks.md does not name %s", key)
-		}
-	}
 }
