@@ -48,6 +48,9 @@ func (a *Attacher) Recover(records []journal.Record) error {
 	for _, r := range ending {
 		a.adopt(r)
 	}
+	if err := a.results.Retain(a.Known); err != nil {
+		a.log.WithError(err).Warn("results of sandboxes that nobody knows stay on disk")
+	}
 	return a.clean()
 }
 

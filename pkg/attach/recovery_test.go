@@ -93,6 +93,18 @@ func TestBrokenRecordsAreSetAside(t *testing.T) {
 	b.mustAttach("a", want(1, "net1"))
 }
 
+func TestResultsOfNobodyAreRemoved(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
+	b.mustAttach("a", want(1, "net1"))
+	b.mustAttach("b", want(1, "net1"))
+	if err := os.Remove(filepath.Join(b.dir, "sandboxes/b.json")); err != nil {
+		t.Fatal(err)
+	}
+	if left := restart(b).files("results"); len(left) != 1 || left[0] != "a" {
+		t.Errorf("results: %v", left)
+	}
+}
+
 func TestUncleanVFsAreCleanedAtStart(t *testing.T) {
 	w := attachtest.NewWorld(1, 2)
 	w.SetVLAN(attachtest.VFAddress(0, 1), 100)

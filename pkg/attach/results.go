@@ -59,6 +59,21 @@ func replace(dir, name string, text []byte) error {
 	return nil
 }
 
+// Retain removes what there is of sandboxes that are not known.
+func (r *Results) Retain(known func(sandbox string) bool) error {
+	var failed []error
+	for _, dir := range []string{r.results, r.networks} {
+		entries, err := os.ReadDir(dir)
+		failed = append(failed, err)
+		for _, one := range entries {
+			if !known(one.Name()) {
+				failed = append(failed, os.RemoveAll(filepath.Join(dir, one.Name())))
+			}
+		}
+	}
+	return errors.Join(failed...)
+}
+
 // Remove removes what there is of a sandbox; nothing is success.
 func (r *Results) Remove(sandbox string) error {
 	err := errors.Join(os.RemoveAll(filepath.Join(r.results, sandbox)), os.RemoveAll(filepath.Join(r.networks, sandbox)))

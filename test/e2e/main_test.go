@@ -212,9 +212,26 @@ func (s *subject) mustPod(name, networks string) (sandbox, container string) {
 	s.T.Helper()
 	sandbox, err := s.pod(name, networks)
 	s.must(err)
-	container, err = s.cri.StartIn(s.T.Context(), sandbox, "app")
+	return sandbox, s.container(sandbox, "app")
+}
+
+// container starts a container that must come up.
+func (s *subject) container(sandbox, name string) string {
+	s.T.Helper()
+	id, err := s.tryContainer(sandbox, name)
 	s.must(err)
-	return sandbox, container
+	return id
+}
+
+// tryContainer starts a container as the kubelet does: it asks again while the gate says that the work goes on.
+func (s *subject) tryContainer(sandbox, name string) (string, error) {
+	deadline := time.Now().Add(time.Minute)
+	for {
+		id, err := s.cri.StartIn(s.T.Context(), sandbox, name)
+		if err == nil || !strings.Contains(err.Error(), "the container is tried again") || time.Now().After(deadline) {
+			return id, err
+		}
+	}
 }
 
 func (s *subject) removeAll() {

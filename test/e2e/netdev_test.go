@@ -140,7 +140,7 @@ func nameCollision(s *subject) {
 	s.must(err)
 	s.shell("ip -n %s link add taken0 type veth peer name other0", netnsName(status.NetNS))
 	s.must(s.Daemon.Start(s.T.Context()))
-	_, err = s.cri.StartIn(s.T.Context(), sandbox, "app")
+	_, err = s.tryContainer(sandbox, "app")
 	s.refused(err, `nri-sriov: pod prod/first: network "public": attach`)
 	s.refused(err, `the pod already has an interface "taken0": choose another name in the annotation`)
 	s.clean()
@@ -219,10 +219,8 @@ func settings(s *subject) {
 func containersSeeTheirOwn(s *subject) {
 	sandbox, err := s.pod("first", `[{network: public, containers: [app]}, {network: plain}]`)
 	s.must(err)
-	app, err := s.cri.StartIn(s.T.Context(), sandbox, "app")
-	s.must(err)
-	side, err := s.cri.StartIn(s.T.Context(), sandbox, "side")
-	s.must(err)
+	app := s.container(sandbox, "app")
+	side := s.container(sandbox, "side")
 	if mine, others := s.networks(app), s.networks(side); len(mine) != 2 || len(others) != 1 || others[0].Network != "plain" {
 		s.T.Errorf("app sees %+v, side sees %+v", mine, others)
 	}

@@ -33,8 +33,7 @@ func betweenSandboxAndContainer(s *subject) {
 	s.must(err)
 	s.must(s.Daemon.Kill(s.T.Context()))
 	s.must(s.Daemon.Start(s.T.Context()))
-	container, err := s.cri.StartIn(s.T.Context(), sandbox, "app")
-	s.must(err)
+	container := s.container(sandbox, "app")
 	if networks := s.networks(container); len(networks) != 1 {
 		s.T.Errorf("networks.json: %+v", networks)
 	}
@@ -176,8 +175,7 @@ func requiredPlugins(t *testing.T, b *bench) {
 	_, err = s.cri.StartIn(t.Context(), sandbox, "app")
 	s.refused(err, "nri-sriov")
 	s.must(s.Daemon.Start(t.Context()))
-	container, err := s.cri.StartIn(t.Context(), sandbox, "again")
-	s.must(err)
+	container := s.container(sandbox, "again")
 	if networks := s.networks(container); len(networks) != 1 {
 		t.Errorf("networks.json: %+v", networks)
 	}

@@ -78,7 +78,7 @@ func refusedByTheDriver(s *subject) {
 	} {
 		sandbox, err := s.pod(network, network)
 		s.must(err)
-		_, err = s.cri.StartIn(s.T.Context(), sandbox, "app")
+		_, err = s.tryContainer(sandbox, "app")
 		s.refused(err, sentence)
 		s.clean()
 	}
@@ -136,7 +136,7 @@ func ipamPlugin(s *subject) {
 	s.pings(second, "192.0.2.100")
 	third, err := s.pod("third", "leased")
 	s.must(err)
-	_, err = s.cri.StartIn(s.T.Context(), third, "app")
+	_, err = s.tryContainer(third, "app")
 	s.refused(err, `ipam plugin "host-local": `)
 	// A restart takes no second lease, and gives none back that is in use.
 	s.must(s.Daemon.Kill(s.T.Context()))
@@ -232,7 +232,7 @@ func drift(s *subject) {
 	s.must(err)
 	for _, c := range []struct{ change, undo, sentence string }{
 		{fmt.Sprintf("ip link set pf0 vf %d vlan 7", one.VFID), fmt.Sprintf("ip link set pf0 vf %d vlan 100 qos 3", one.VFID), "changed on the PF: [vlan]"},
-		{"ip -n %[1]s link set net1 down; ip -n %[1]s link set net1 name other", "ip -n %[1]s link set other name net1; ip -n %[1]s link set net1 up", "renamed: net1 is called other"},
+		{"ip -n %[1]s link set net1 down; ip -n %[1]s link set net1 name other", "ip -n %[1]s link set other name net1 && ip -n %[1]s link set net1 up", "renamed: net1 is called other"},
 		{"ip -n %[1]s link set net1 netns 1", "", "wrong namespace: it is in the host"},
 	} {
 		netns := netnsName(status.NetNS)
@@ -244,7 +244,7 @@ func drift(s *subject) {
 		if metric := s.shell("busybox wget -q -O - http://127.0.0.1:9808/metrics | grep ^nri_sriov_drifted"); metric != "nri_sriov_drifted_attachments 1" {
 			s.T.Errorf("the metric is %q", metric)
 		}
-		s.shell("%s", strings.ReplaceAll(c.undo+"; true", "%[1]s", netns))
+		s.shell("%s", strings.ReplaceAll("true; "+c.undo, "%[1]s", netns))
 	}
 }
 
@@ -272,7 +272,7 @@ func randomSettings(s *subject) {
 	for i := range networks {
 		sandbox, err := s.pod(fmt.Sprint("pod", i), fmt.Sprintf(`[{network: n%d, mac: "02:00:00:00:01:%02x"}, {network: n%d}]`, i, i, (i+1)%networks))
 		s.must(err)
-		if _, err := s.cri.StartIn(s.T.Context(), sandbox, "app"); err == nil {
+		if _, err := s.tryContainer(sandbox, "app"); err == nil {
 			attached++
 		} else {
 			s.refused(err, "linkState")
