@@ -46,26 +46,6 @@ type Announcer interface {
 	Announce(ctx context.Context, a Attachment, ns *vf.Namespace) error
 }
 
-// Times bound the waits. All of them are off the hooks but for those that a caller's context bounds.
-type Times struct {
-	// Attach and Release bound one try.
-	Attach, Release time.Duration
-	// Retry is the pause after the first failed release; it doubles up to MaxRetry.
-	Retry, MaxRetry time.Duration
-	// Again is how long a failed attach stays failed before the gate tries anew.
-	Again time.Duration
-	// Absent is how long a sandbox may be missing from the runtime's list while its namespace lives.
-	Absent time.Duration
-}
-
-// DefaultTimes are right for real adapters.
-func DefaultTimes() Times {
-	return Times{
-		Attach: 30 * time.Second, Release: 30 * time.Second, Retry: time.Second, MaxRetry: time.Minute,
-		Again: 2 * time.Second, Absent: 30 * time.Second,
-	}
-}
-
 // Attacher is the node's attachments.
 type Attacher struct {
 	pool      *inventory.Pool
@@ -314,46 +294,6 @@ func await(end chan struct{}) {
 	if end != nil {
 		<-end
 	}
-}
-
-// Pod is a sandbox with its attachments, as people see it.
-type Pod struct {
-	Sandbox     Sandbox
-	Err         error
-	Attachments []Attachment
-}
-
-// Pods lists the sandboxes by namespace, name and id.
-func (a *Attacher) Pods() []Pod {
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	var pods []Pod
-	for _, e := range a.entries {
-		attachments := slices.Clone(e.attachments)
-		if len(attachments) == 0 {
-			attachments = e.promised()
-		}
-		pods = append(pods, Pod{Sandbox: e.sandbox, Err: e.err, Attachments: attachments})
-	}
-	slices.SortFunc(pods, func(a, b Pod) int {
-		return strings.Compare(a.Sandbox.Namespace+"/"+a.Sandbox.Name+"/"+a.Sandbox.ID, b.Sandbox.Namespace+"/"+b.Sandbox.Name+"/"+b.Sandbox.ID)
-	})
-	return pods
-}
-
-// promised shows what a sandbox waits for, or failed to get, before it has VFs.
-func (e *entry) promised() []Attachment {
-	var attachments []Attachment
-	for _, want := range e.wants {
-		for _, name := range want.Interfaces {
-			one := Attachment{Network: want.Network, Interface: name, State: Waiting, CNIVersion: want.CNIVersion}
-			if e.phase == failed {
-				one.State, one.Error = Failed, e.err.Error()
-			}
-			attachments = append(attachments, one)
-		}
-	}
-	return attachments
 }
 
 // Wait waits for all work to end, after the context given to New has ended.
