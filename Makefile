@@ -4,6 +4,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -X main.version=$(VERSION)
 GO_TEST := go test -count=1
 FUZZTIME ?= 30s
+# Guests of the lab that run beside each other; each takes two CPUs.
+GUESTS ?= 2
 
 .PHONY: help
 help: ## list the targets
@@ -35,7 +37,7 @@ lab: ## prepare the lab: QEMU, a kernel, a guest with containerd; needs root and
 
 .PHONY: test-lab
 test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses
-	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -parallel 2 -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
+	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
 
 .PHONY: test
 test: lint test-unit test-lab ## all of them
