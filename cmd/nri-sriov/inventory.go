@@ -3,22 +3,26 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
 // nodeFlags say where the node's config and state are, for subcommands that work without the daemon.
 type nodeFlags struct {
-	config, runDir, sysfs string
+	config, stateDir, runDir, sysfs string
 }
 
 func (f *nodeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.config, "config", defaultConfig, "the node's config")
+	cmd.Flags().StringVar(&f.stateDir, "state-dir", defaultStateDir, "the daemon's state folder")
 	cmd.Flags().StringVar(&f.runDir, "run-dir", defaultRunDir, "the daemon's run folder")
 	cmd.Flags().StringVar(&f.sysfs, "sysfs", "/sys", "where sysfs is mounted")
 }
@@ -45,7 +49,7 @@ func newInventory() *cobra.Command {
 	return cmd
 }
 
-// readTree reads the node itself, which shows VFs in pods as being elsewhere.
+// readTree reads the node itself, and what pods have by the journal, as far as this user may read it.
 func readTree(flags nodeFlags) (inventory.Tree, error) {
 	node, err := config.Load(flags.config)
 	if err != nil {
@@ -56,11 +60,17 @@ func readTree(flags nodeFlags) (inventory.Tree, error) {
 		return inventory.Tree{}, err
 	}
 	defer host.Close()
-	providers, _, err := inventory.Read(host, node, nil)
+	records, journalErr := journal.Read(flags.stateDir)
+	if journalErr != nil && !errors.Is(journalErr, os.ErrPermission) {
+		return inventory.Tree{}, journalErr
+	}
+	providers, _, err := inventory.Read(host, node, attach.WholePFs(records))
 	if err != nil {
 		return inventory.Tree{}, err
 	}
-	return treeOf(inventory.NewPool(providers)), nil
+	pool := inventory.NewPool(providers)
+	attach.Show(pool, records)
+	return treeOf(pool), nil
 }
 
 func drawTree(tree inventory.Tree) string {

@@ -12,13 +12,6 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// record is what the journal holds of a sandbox.
-type record struct {
-	Sandbox     Sandbox      `json:"sandbox"`
-	Releasing   bool         `json:"releasing,omitempty"`
-	Attachments []Attachment `json:"attachments"`
-}
-
 // attach is one attempt: claim granted, intent on disk, then the kernel, each VF on its PF's worker.
 func (a *Attacher) attach(ctx context.Context, e *entry) error {
 	select {

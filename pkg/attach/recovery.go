@@ -1,10 +1,8 @@
 package attach
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -52,41 +50,6 @@ func (a *Attacher) Recover(records []journal.Record) error {
 		a.log.WithError(err).Warn("results of sandboxes that nobody knows stay on disk")
 	}
 	return a.clean()
-}
-
-// WholePFs are the names in the host of PFs that pods have as a whole, by the journal.
-func WholePFs(records []journal.Record) map[vf.PCIAddress]string {
-	away := map[vf.PCIAddress]string{}
-	for _, one := range records {
-		r, err := readRecord(one)
-		if err != nil || one.Earlier {
-			continue
-		}
-		for _, each := range r.Attachments {
-			if each.Whole && !each.Freed {
-				away[each.Address] = each.Ports[0].Resting.Interface
-			}
-		}
-	}
-	return away
-}
-
-func readRecord(one journal.Record) (record, error) {
-	decoder := json.NewDecoder(bytes.NewReader(one.Value))
-	decoder.DisallowUnknownFields()
-	var r record
-	if err := decoder.Decode(&r); err != nil {
-		return record{}, err
-	}
-	if r.Sandbox.ID != one.Sandbox {
-		return record{}, fmt.Errorf("it is of sandbox %q", r.Sandbox.ID)
-	}
-	for _, each := range r.Attachments {
-		if len(each.Ports) == 0 {
-			return record{}, fmt.Errorf("attachment %s has no port", each.Interface)
-		}
-	}
-	return r, nil
 }
 
 func (a *Attacher) adopt(r record) {

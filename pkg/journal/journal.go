@@ -14,6 +14,7 @@ import (
 
 const (
 	version    = 1
+	folder     = "sandboxes"
 	suffix     = ".json"
 	setAside   = ".broken"
 	maxRecord  = 1 << 20
@@ -57,7 +58,7 @@ func Open(stateDir string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the boot id: %w", err)
 	}
-	j := &Journal{dir: filepath.Join(stateDir, "sandboxes"), bootID: strings.TrimSpace(string(id))}
+	j := &Journal{dir: filepath.Join(stateDir, folder), bootID: strings.TrimSpace(string(id))}
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the journal: %w", err)
 	}
@@ -142,6 +143,28 @@ func (j *Journal) Load() ([]Record, []Broken, error) {
 		records = append(records, record)
 	}
 	return records, broken, nil
+}
+
+// Read reads the records below a state folder and changes nothing: broken ones are left out, and no folder is no record.
+func Read(stateDir string) ([]Record, error) {
+	id, err := os.ReadFile(bootIDFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the boot id: %w", err)
+	}
+	j := &Journal{dir: filepath.Join(stateDir, folder), bootID: strings.TrimSpace(string(id))}
+	entries, err := os.ReadDir(j.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	var records []Record
+	for _, entry := range entries {
+		if sandbox, ok := strings.CutSuffix(entry.Name(), suffix); ok {
+			if record, err := j.load(filepath.Join(j.dir, entry.Name()), sandbox); err == nil {
+				records = append(records, record)
+			}
+		}
+	}
+	return records, nil
 }
 
 func (j *Journal) load(name, sandbox string) (Record, error) {

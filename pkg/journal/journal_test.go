@@ -102,3 +102,21 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestReadChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if records, err := Read(filepath.Join(dir, "none")); err != nil || len(records) != 0 {
+		t.Errorf("%v, %v", records, err)
+	}
+	j := open(t, dir)
+	if err := errors.Join(j.Put("s1", 1), os.WriteFile(filepath.Join(j.dir, "broken.json"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	records, err := Read(dir)
+	if err != nil || len(records) != 1 || records[0].Sandbox != "s1" {
+		t.Errorf("%v, %v", records, err)
+	}
+	if entries, err := os.ReadDir(j.dir); err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}

@@ -46,14 +46,22 @@ func (n *Namespace) send(request *nl.NetlinkRequest) ([][]byte, error) {
 	}
 }
 
-// change sends a change and repeats it while the driver is busy and ctx lasts. Repeating is right for changes that
-// say the whole wanted value, as all of ours do.
+// change sends a change, and again while the driver is busy.
 func (n *Namespace) change(ctx context.Context, make func() *nl.NetlinkRequest) error {
+	return retry(ctx, func() error {
+		_, err := n.send(make())
+		return err
+	})
+}
+
+// retry repeats a change while the driver is busy and ctx lasts. Repeating is right for changes that say the whole
+// wanted value, as all of ours do.
+func retry(ctx context.Context, try func() error) error {
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		_, err := n.send(make())
+		err := try()
 		switch {
 		case errors.Is(err, unix.EOPNOTSUPP):
 			return fmt.Errorf("%w: %w", ErrUnsupported, err)

@@ -87,6 +87,15 @@ func podsRemovedWhileAway(s *subject) {
 		s.mustPod(fmt.Sprint("pod", i), fmt.Sprintf(`[{network: public, mac: "02:00:00:00:00:1%d"}, {network: other}]`, i))
 	}
 	s.must(s.Daemon.Kill(s.T.Context()))
+	tree, err := s.Inventory(s.T.Context())
+	s.must(err)
+	used := 0
+	for _, provider := range tree.Providers {
+		used += provider.Inventories["SRIOV_NET_VF"].Used
+	}
+	if used != 6 {
+		s.T.Errorf("without the daemon the inventory shows %d VFs in use, not 6", used)
+	}
 	s.removeAll()
 	s.must(s.Daemon.Start(s.T.Context()))
 	s.clean()

@@ -41,7 +41,7 @@ func TestSettings(t *testing.T) {
 		name string
 		run  func(*subject)
 	}{
-		{"EverySetting", everySetting}, {"Refused", refusedByTheDriver}, {"Names", namesAndModes}, {"IPAM", ipamPlugin},
+		{"EverySetting", everySetting}, {"Refused", refusedByTheDriver}, {"Names", namesAndModes}, {"NameTaken", nameTaken}, {"IPAM", ipamPlugin},
 		{"BrokenIPAM", brokenIPAM}, {"WholePF", wholePF}, {"Drift", drift}, {"Random", randomSettings}, {"LostJournal", lostJournal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -110,6 +110,27 @@ func namesAndModes(s *subject) {
 	if ra := s.shell("cat /proc/sys/net/ipv6/conf/pf0v%d/accept_ra", one.VFID); ra != "0" {
 		s.T.Errorf("the VF listens to routers in the host: accept_ra is %s", ra)
 	}
+}
+
+// nameTaken: something in the host takes the VF's name while the VF is away. The VF comes home under another, is not given
+// out meanwhile, and has its own name as soon as that is free.
+func nameTaken(s *subject) {
+	sandbox, container := s.mustPod("first", `[{network: plain, required: [CUSTOM_LEFT]}]`)
+	one := s.networks(container)[0]
+	s.shell("ip link add pf0v%d type veth peer name thief", one.VFID)
+	s.remove(sandbox)
+	s.pods = nil
+	s.must(lab.Eventually(s.T.Context(), time.Minute, func(ctx context.Context) error {
+		output, err := s.CLI(ctx, "inventory")
+		if err == nil && !strings.Contains(output.Stdout, "interface name is taken") {
+			err = fmt.Errorf("the inventory does not tell of the name\n%s", output.Stdout)
+		}
+		return err
+	}))
+	if name := s.shell("ls /sys/bus/pci/devices/%s/net", one.PCIAddress); !strings.HasPrefix(name, "v0000") {
+		s.T.Errorf("the VF came home as %s", name)
+	}
+	s.shell("ip link del thief")
 }
 
 // leases are the addresses that host-local has given.
