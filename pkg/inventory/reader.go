@@ -14,7 +14,11 @@ import (
 // nothing, the reason. Providers that the config names and the node does not have come back as missing, by name. A PF
 // that a pod has as a whole is known by its name in away.
 func Read(host *vf.Host, node *config.Node, away map[vf.PCIAddress]string) (providers []*Provider, missing []string, err error) {
+	r := reader{Host: host}
 	pfs, err := host.PFs()
+	if err == nil && len(pfs) > 0 {
+		err = r.look()
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -34,7 +38,7 @@ func Read(host *vf.Host, node *config.Node, away map[vf.PCIAddress]string) (prov
 		named[pfs[at].Address] = want
 	}
 	for _, pf := range pfs {
-		provider, err := readProvider(host, pf, named[pf.Address], node.OfferAll)
+		provider, err := r.provider(pf, named[pf.Address], node.OfferAll)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -51,7 +55,22 @@ func Names(want *config.Provider, pf vf.PF) bool {
 	return want.Address == pf.Address
 }
 
-func readProvider(host *vf.Host, pf vf.PF, want *config.Provider, offerAll bool) (provider *Provider, err error) {
+// reader reads the node, knowing what the host itself uses.
+type reader struct {
+	*vf.Host
+	// routes and addressed are interfaces of the host, by index.
+	routes, addressed map[int]bool
+}
+
+func (r *reader) look() (err error) {
+	if r.routes, err = r.DefaultRoutes(); err != nil {
+		return err
+	}
+	r.addressed, err = r.Addressed()
+	return err
+}
+
+func (r *reader) provider(pf vf.PF, want *config.Provider, offerAll bool) (provider *Provider, err error) {
 	provider = &Provider{PF: pf, Traits: foundTraits(pf)}
 	if want != nil {
 		provider.Reserved = want.Reserved
@@ -68,11 +87,11 @@ func readProvider(host *vf.Host, pf vf.PF, want *config.Provider, offerAll bool)
 		provider.Reason = fmt.Sprintf("has no VFs (of %d possible): say numVFs in the config", pf.TotalVFs)
 	}
 	if want != nil || (offerAll && pf.NumVFs > 0) {
-		if provider.Whole, err = readWhole(host, pf); err != nil {
+		if provider.Whole, err = r.whole(pf); err != nil {
 			return nil, err
 		}
 	}
-	vfs, err := host.VFs(pf.Address)
+	vfs, err := r.VFs(pf.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +103,7 @@ func readProvider(host *vf.Host, pf vf.PF, want *config.Provider, offerAll bool)
 		case want != nil && !want.VFs.Contains(one.ID):
 			read.barred = "is not among the config's vfs"
 		}
-		if read.seen, err = exclusion(host, one); err != nil {
+		if read.seen, err = r.exclusion(one); err != nil {
 			return nil, err
 		}
 		if read.Reason = cmp.Or(read.barred, read.seen); read.Reason != "" {
@@ -96,7 +115,7 @@ func readProvider(host *vf.Host, pf vf.PF, want *config.Provider, offerAll bool)
 }
 
 // exclusion says why a VF must not be given out, or nothing.
-func exclusion(host *vf.Host, one vf.VF) (string, error) {
+func (r *reader) exclusion(one vf.VF) (string, error) {
 	switch {
 	case one.Driver == "":
 		return "has no driver", nil
@@ -104,7 +123,7 @@ func exclusion(host *vf.Host, one vf.VF) (string, error) {
 		return Away(one), nil
 	}
 	for _, name := range one.Interfaces {
-		reason, err := hostsOwn(host, name)
+		reason, err := r.hostsOwn(name)
 		if errors.Is(err, vf.ErrNoInterface) {
 			return Away(one), nil
 		}
@@ -116,33 +135,24 @@ func exclusion(host *vf.Host, one vf.VF) (string, error) {
 }
 
 // hostsOwn says by what an interface shows that the host itself uses it, or nothing.
-func hostsOwn(host *vf.Host, name string) (string, error) {
-	link, err := host.Interface(name)
+func (r *reader) hostsOwn(name string) (string, error) {
+	link, err := r.Interface(name)
 	if err != nil {
 		return "", err
 	}
-	if link.Master != 0 {
+	switch {
+	case link.Master != 0:
 		return name + " is a port of a bridge or bond of the host", nil
-	}
-	route, err := host.HasDefaultRoute(link.Index)
-	if err != nil {
-		return "", err
-	}
-	if route {
+	case r.routes[link.Index]:
 		return name + " carries the host's default route", nil
-	}
-	used, err := host.HasAddress(link.Index)
-	if err != nil {
-		return "", err
-	}
-	if used {
+	case r.addressed[link.Index]:
 		return name + " has an address of the host", nil
 	}
 	return "", nil
 }
 
-// readWhole looks at the PF as something to be given out: never one that the host itself uses.
-func readWhole(host *vf.Host, pf vf.PF) (*VF, error) {
+// whole looks at the PF as something to be given out: never one that the host itself uses.
+func (r *reader) whole(pf vf.PF) (*VF, error) {
 	whole := &VF{State: Free, VF: vf.VF{
 		Address: pf.Address, PF: pf.Address, ID: -1, Driver: pf.Driver, NUMANode: pf.NUMANode, IOMMUGroup: pf.IOMMUGroup,
 	}}
@@ -151,7 +161,7 @@ func readWhole(host *vf.Host, pf vf.PF) (*VF, error) {
 		return whole, nil
 	}
 	whole.Interfaces = []string{pf.Interface}
-	reason, err := hostsOwn(host, pf.Interface)
+	reason, err := r.hostsOwn(pf.Interface)
 	if err != nil && !errors.Is(err, vf.ErrNoInterface) {
 		return nil, err
 	}

@@ -78,25 +78,25 @@ func routeMessage(index int, destination netip.Prefix, gateway netip.Addr) *nl.N
 	return request
 }
 
-// HasAddress tells whether an interface of the host has an address other than a link-local one: the mark of a netdev
-// that the host itself uses.
-func (h *Host) HasAddress(index int) (bool, error) {
+// Addressed tells which interfaces of the host (by index) have an address other than a link-local one: the mark of a
+// netdev that the host itself uses. It lists the host's addresses.
+func (h *Host) Addressed() (map[int]bool, error) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
 	request.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
 	messages, err := h.net.send(request)
 	if err != nil {
-		return false, fmt.Errorf("list addresses: %w", err)
+		return nil, fmt.Errorf("list addresses: %w", err)
 	}
+	addressed := map[int]bool{}
 	for _, message := range messages {
 		if len(message) < unix.SizeofIfAddrmsg {
 			continue
 		}
-		header := nl.DeserializeIfAddrmsg(message)
-		if int(header.Index) == index && header.Scope != unix.RT_SCOPE_LINK {
-			return true, nil
+		if header := nl.DeserializeIfAddrmsg(message); header.Scope != unix.RT_SCOPE_LINK {
+			addressed[int(header.Index)] = true
 		}
 	}
-	return false, nil
+	return addressed, nil
 }
 
 func family(address netip.Addr) int {

@@ -83,7 +83,7 @@ func TestAnnounce(t *testing.T) {
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }
 
-func TestHasDefaultRoute(t *testing.T) {
+func TestDefaultRoutes(t *testing.T) {
 	ns := privateNamespace(t)
 	host := &Host{net: ns}
 	var links []Interface
@@ -100,9 +100,13 @@ func TestHasDefaultRoute(t *testing.T) {
 	}
 	check := func(want ...bool) {
 		t.Helper()
+		routes, err := host.DefaultRoutes()
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i, link := range links {
-			if got, err := host.HasDefaultRoute(link.Index); err != nil || got != want[i] {
-				t.Errorf("%s: %t, %v", link.Name, got, err)
+			if routes[link.Index] != want[i] {
+				t.Errorf("%s: %t", link.Name, routes[link.Index])
 			}
 		}
 	}
@@ -119,4 +123,22 @@ func TestHasDefaultRoute(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(true, true, true)
+}
+
+func TestAddressed(t *testing.T) {
+	ns := privateNamespace(t)
+	link := veth(t, ns, "v0", "v1")
+	if err := ns.AddAddress(t.Context(), link.Index, netip.MustParsePrefix("fe80::1/64")); err != nil {
+		t.Fatal(err)
+	}
+	host := &Host{net: ns}
+	if got, err := host.Addressed(); err != nil || got[link.Index] {
+		t.Errorf("a link-local address counts: %v, %v", got, err)
+	}
+	if err := ns.AddAddress(t.Context(), link.Index, netip.MustParsePrefix("192.0.2.1/24")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := host.Addressed(); err != nil || !got[link.Index] {
+		t.Errorf("an address does not count: %v, %v", got, err)
+	}
 }

@@ -7,15 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HasDefaultRoute tells whether the host reaches the world through an interface: the mark of a NIC that must never be
-// given away. Routes with several next hops count for each of them.
-func (h *Host) HasDefaultRoute(index int) (bool, error) {
+// DefaultRoutes tells through which interfaces (by index) the host reaches the world: the mark of a NIC that must never be
+// given away. Routes with several next hops count for each of them. It lists the host's routes.
+func (h *Host) DefaultRoutes() (map[int]bool, error) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
 	request.AddData(nl.NewRtMsg())
 	messages, err := h.net.send(request)
 	if err != nil {
-		return false, fmt.Errorf("list routes: %w", err)
+		return nil, fmt.Errorf("list routes: %w", err)
 	}
+	through := map[int]bool{}
 	for _, message := range messages {
 		if len(message) < unix.SizeofRtMsg {
 			continue
@@ -26,35 +27,28 @@ func (h *Host) HasDefaultRoute(index int) (bool, error) {
 		}
 		attributes, err := nl.ParseRouteAttr(message[unix.SizeofRtMsg:])
 		if err != nil {
-			return false, fmt.Errorf("list routes: %w", err)
+			return nil, fmt.Errorf("list routes: %w", err)
 		}
 		for _, one := range attributes {
 			switch one.Attr.Type & nlaTypeMask {
 			case unix.RTA_OIF:
-				if int(nl.NativeEndian().Uint32(one.Value)) == index {
-					return true, nil
-				}
+				through[int(nl.NativeEndian().Uint32(one.Value))] = true
 			case unix.RTA_MULTIPATH:
-				if hopsThrough(one.Value, index) {
-					return true, nil
-				}
+				addHops(one.Value, through)
 			}
 		}
 	}
-	return false, nil
+	return through, nil
 }
 
-// hopsThrough reads a list of struct rtnexthop: length (2 bytes), flags, hops, interface index (4 bytes), attributes.
-func hopsThrough(hops []byte, index int) bool {
+// addHops reads a list of struct rtnexthop: length (2 bytes), flags, hops, interface index (4 bytes), attributes.
+func addHops(hops []byte, through map[int]bool) {
 	for len(hops) >= unix.SizeofRtNexthop {
 		length := int(nl.NativeEndian().Uint16(hops))
-		if int(nl.NativeEndian().Uint32(hops[4:])) == index {
-			return true
-		}
+		through[int(nl.NativeEndian().Uint32(hops[4:]))] = true
 		if length < unix.SizeofRtNexthop || length > len(hops) {
-			return false
+			return
 		}
 		hops = hops[min(len(hops), (length+3)&^3):]
 	}
-	return false
 }
