@@ -122,7 +122,9 @@ type entry struct {
 	// absentSince is when the runtime's list first lacked the sandbox.
 	absentSince time.Time
 
-	claim *inventory.Claim
+	// writing is held while the journal is written.
+	writing sync.Mutex
+	claim   *inventory.Claim
 	// ns is open while work is under way, and closed by the one who ends that work.
 	ns *vf.Namespace
 	// withdrawn is closed when the VFs of a failed attempt are back.

@@ -145,6 +145,28 @@ func TestVanishedVFEndsItsRelease(t *testing.T) {
 	b.eventually("0000:01:10.0 excluded ")
 }
 
+// TestVFThatIsNotThereIsPassedOver: the first try finds a VF gone, the next takes another.
+func TestVFThatIsNotThereIsPassedOver(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
+	b.world.Remove(attachtest.VFAddress(0, 0))
+	if err := b.Attach(sandbox("a"), []attach.Want{want(100, "net1")}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Ready(t.Context(), "a"); !errors.Is(err, attach.ErrGone) {
+		t.Fatal(err)
+	}
+	for range 500 {
+		if got, err := b.Ready(t.Context(), "a"); err == nil {
+			if got[0].Address != attachtest.VFAddress(0, 1) {
+				t.Errorf("%+v", got)
+			}
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Error("the pod never gets the other VF")
+}
+
 func TestJournalFailsClosed(t *testing.T) {
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	journal := filepath.Join(b.dir, "sandboxes")

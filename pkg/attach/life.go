@@ -42,6 +42,9 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 				return nil, fmt.Errorf("network %q: %w: %s", want.Network, ErrGone, one.Address)
 			}
 			resting, _, err := a.device.Rest(one.Address)
+			if errors.Is(err, ErrGone) || errors.Is(err, vf.ErrNoInterface) {
+				a.pool.Exclude(e.sandbox.ID, one.Address, err.Error()) // so that the next try takes another
+			}
 			if err != nil {
 				return nil, fmt.Errorf("network %q: %w", want.Network, err)
 			}
@@ -173,8 +176,11 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Na
 	return ns
 }
 
-// put writes the entry's record, without the mutex: a slow disk holds up this sandbox only.
+// put writes the entry's record, without the Attacher's mutex: a slow disk holds up this sandbox only. Records of one
+// sandbox are written in the order in which they became true.
 func (a *Attacher) put(e *entry) error {
+	e.writing.Lock()
+	defer e.writing.Unlock()
 	a.mutex.Lock()
 	r := record{Sandbox: e.sandbox, Releasing: e.phase == releasing || e.phase == failed, Attachments: slices.Clone(e.attachments)}
 	a.mutex.Unlock()
