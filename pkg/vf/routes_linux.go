@@ -25,16 +25,18 @@ func (h *Host) DefaultRoutes() (map[int]bool, error) {
 		if route.Dst_len != 0 || route.Type != unix.RTN_UNICAST {
 			continue
 		}
-		attributes, err := nl.ParseRouteAttr(message[unix.SizeofRtMsg:])
+		attributes, err := attributesOf(message[unix.SizeofRtMsg:])
 		if err != nil {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
 		for _, one := range attributes {
-			switch one.Attr.Type & nlaTypeMask {
+			switch one.kind {
 			case unix.RTA_OIF:
-				through[int(nl.NativeEndian().Uint32(one.Value))] = true
+				if len(one.value) >= 4 {
+					through[int(nl.NativeEndian().Uint32(one.value))] = true
+				}
 			case unix.RTA_MULTIPATH:
-				addHops(one.Value, through)
+				addHops(one.value, through)
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -19,20 +18,20 @@ func parseSettings(message []byte, into map[int]Settings) error {
 	if len(message) < unix.SizeofIfInfomsg {
 		return errors.New("short link message")
 	}
-	attributes, err := nl.ParseRouteAttr(message[unix.SizeofIfInfomsg:])
+	attributes, err := attributesOf(message[unix.SizeofIfInfomsg:])
 	if err != nil {
 		return fmt.Errorf("parse link message: %w", err)
 	}
 	for _, attribute := range attributes {
-		if attribute.Attr.Type&nlaTypeMask != unix.IFLA_VFINFO_LIST {
+		if attribute.kind != unix.IFLA_VFINFO_LIST {
 			continue
 		}
-		list, err := nl.ParseRouteAttr(attribute.Value)
+		list, err := attributesOf(attribute.value)
 		if err != nil {
 			return fmt.Errorf("parse VF list: %w", err)
 		}
 		for _, element := range list {
-			if err := parseSettingsOf(element.Value, into); err != nil {
+			if err := parseSettingsOf(element.value, into); err != nil {
 				return fmt.Errorf("parse VF: %w", err)
 			}
 		}
@@ -41,7 +40,7 @@ func parseSettings(message []byte, into map[int]Settings) error {
 }
 
 func parseSettingsOf(element []byte, into map[int]Settings) error {
-	attributes, err := nl.ParseRouteAttr(element)
+	attributes, err := attributesOf(element)
 	if err != nil {
 		return err
 	}
@@ -51,11 +50,11 @@ func parseSettingsOf(element []byte, into map[int]Settings) error {
 		if len(words) < 2 {
 			continue
 		}
-		switch attribute.Attr.Type & nlaTypeMask {
+		switch attribute.kind {
 		case nl.IFLA_VF_MAC:
 			id = int(words[0])
-			if len(attribute.Value) >= 10 {
-				settings.MAC = MAC(attribute.Value[4:10])
+			if len(attribute.value) >= 10 {
+				settings.MAC = MAC(attribute.value[4:10])
 			}
 		case nl.IFLA_VF_VLAN:
 			settings.VLAN.ID = uint16(words[1])
@@ -63,7 +62,7 @@ func parseSettingsOf(element []byte, into map[int]Settings) error {
 				settings.VLAN.QoS = uint8(words[2])
 			}
 		case nl.IFLA_VF_VLAN_LIST:
-			settings.VLAN.Protocol = listedProtocol(attribute.Value)
+			settings.VLAN.Protocol = listedProtocol(attribute.value)
 		case nl.IFLA_VF_SPOOFCHK:
 			// All ones is "the driver does not know", which cannot differ from the default.
 			settings.SpoofCheck = words[1] != 0
@@ -88,21 +87,43 @@ func parseSettingsOf(element []byte, into map[int]Settings) error {
 }
 
 // attributeWords reads an attribute as the 32-bit words that all VF attributes but the MAC are made of.
-func attributeWords(attribute syscall.NetlinkRouteAttr) []uint32 {
+func attributeWords(attribute attribute) []uint32 {
 	words := make([]uint32, 0, 4)
-	for value := attribute.Value; len(value) >= 4; value = value[4:] {
+	for value := attribute.value; len(value) >= 4; value = value[4:] {
 		words = append(words, binary.NativeEndian.Uint32(value))
 	}
 	return words
 }
 
+// listedProtocol reads the first struct ifla_vf_vlan_info of a list: three words, then the protocol in network order.
 func listedProtocol(value []byte) VLANProtocol {
-	list, err := nl.DeserializeVfVlanList(value)
-	if err != nil || len(list) == 0 {
+	list, err := attributesOf(value)
+	if err != nil || len(list) == 0 || len(list[0].value) < 14 {
 		return Protocol8021Q
 	}
-	if VLANProtocol(list[0].VlanProto) == Protocol8021AD {
+	if VLANProtocol(binary.BigEndian.Uint16(list[0].value[12:])) == Protocol8021AD {
 		return Protocol8021AD
 	}
 	return Protocol8021Q
+}
+
+// attribute is one netlink attribute: struct nlattr, and what it holds.
+type attribute struct {
+	kind  int
+	value []byte
+}
+
+// attributesOf takes a list of attributes apart. (The library's function trusts the lengths in it.)
+func attributesOf(data []byte) ([]attribute, error) {
+	var all []attribute
+	for len(data) >= unix.SizeofNlAttr {
+		length := int(binary.NativeEndian.Uint16(data))
+		if length < unix.SizeofNlAttr || length > len(data) {
+			return nil, fmt.Errorf("an attribute of %d bytes in %d", length, len(data))
+		}
+		kind := int(binary.NativeEndian.Uint16(data[2:]) & nlaTypeMask)
+		all = append(all, attribute{kind: kind, value: data[unix.SizeofNlAttr:length]})
+		data = data[min(len(data), (length+3)&^3):]
+	}
+	return all, nil
 }

@@ -207,7 +207,7 @@ func settings(s *subject) {
 	if got := s.exec(container, "ip", "-o", "addr", "show", "fix0"); !strings.Contains(got, "192.0.2.77/24 brd 192.0.2.255") {
 		s.T.Errorf("the pod's addresses: %s", got)
 	}
-	if got := s.exec(container, "ip", "route"); !strings.Contains(got, "198.51.100.0/24 dev fix0") {
+	if got := s.exec(container, "ip", "route"); !strings.Contains(got, "198.51.100.0/24 via 192.0.2.1 dev fix0") {
 		s.T.Errorf("the pod's routes: %s", got)
 	}
 	if networks[0].NUMANode != -1 && networks[0].NUMANode != 0 || networks[0].IOMMUGroup == 0 || networks[0].Driver != "igbvf" {
