@@ -26,6 +26,8 @@ type Device interface {
 	Attach(ctx context.Context, a *Attachment, pf vf.PF, have vf.Settings, ns *vf.Namespace) error
 	// Release brings it back clean; see Netdev.Release.
 	Release(ctx context.Context, a Attachment, pf vf.PF, ns *vf.Namespace) error
+	// Found reads which VFs lie in a pod by their marks; see Netdev.Found.
+	Found(ns *vf.Namespace) (map[vf.PCIAddress][]Port, error)
 	// Drift says in what an attachment differs from what was given; see Netdev.Drift.
 	Drift(a Attachment, pf vf.PF, ns *vf.Namespace) ([]string, error)
 }
@@ -155,18 +157,11 @@ func (a *Attacher) Attach(sandbox Sandbox, wants []Want, isolate bool) error {
 
 // begin starts an attempt; the caller holds the mutex.
 func (a *Attacher) begin(e *entry) error {
-	ns, err := a.open(e.sandbox.NetNS)
+	ns, err := a.podNamespace(e)
 	if err != nil {
-		return fmt.Errorf("the pod's network namespace: %w", err)
+		return err
 	}
-	if ns.Inode() == a.host {
-		return errors.Join(fmt.Errorf("the pod's network namespace %s is the host's", e.sandbox.NetNS), ns.Close())
-	}
-	groups := make([]inventory.Group, len(e.wants))
-	for i, want := range e.wants {
-		groups[i] = want.group()
-	}
-	claim, err := a.pool.Claim(e.sandbox.ID, groups, e.isolate)
+	claim, err := a.pool.Claim(e.sandbox.ID, e.groups(), e.isolate)
 	if err != nil {
 		return errors.Join(err, ns.Close())
 	}
@@ -174,6 +169,25 @@ func (a *Attacher) begin(e *entry) error {
 	e.claim, e.ns, e.attachments, e.err = claim, ns, nil, nil
 	a.start(e, a.attach)
 	return nil
+}
+
+func (a *Attacher) podNamespace(e *entry) (*vf.Namespace, error) {
+	ns, err := a.open(e.sandbox.NetNS)
+	if err != nil {
+		return nil, fmt.Errorf("the pod's network namespace: %w", err)
+	}
+	if ns.Inode() == a.host {
+		return nil, errors.Join(fmt.Errorf("the pod's network namespace %s is the host's", e.sandbox.NetNS), ns.Close())
+	}
+	return ns, nil
+}
+
+func (e *entry) groups() []inventory.Group {
+	groups := make([]inventory.Group, len(e.wants))
+	for i, want := range e.wants {
+		groups[i] = want.group()
+	}
+	return groups
 }
 
 // start runs one attempt in a goroutine of its own; the caller holds the mutex.

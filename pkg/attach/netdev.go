@@ -73,6 +73,23 @@ func (n Netdev) Attach(ctx context.Context, a *Attachment, pf vf.PF, have vf.Set
 	return nil
 }
 
+// Found reads which VFs lie in a namespace by the marks on their interfaces. A mark on what is no PCI function says
+// nothing: a pod can write one.
+func (n Netdev) Found(ns *vf.Namespace) (map[vf.PCIAddress][]Port, error) {
+	links, err := ns.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	found := map[vf.PCIAddress][]Port{}
+	for _, link := range links {
+		resting, marked := restingOf(link)
+		if marked && !link.Parent.IsZero() {
+			found[link.Parent] = append(found[link.Parent], Port{Interface: link.Name, Resting: resting, MAC: link.MAC, MTU: link.MTU})
+		}
+	}
+	return found, nil
+}
+
 // portOf finds the interface of a port: by its mark, by its name, or because there is only one.
 func portOf(links []vf.Interface, port Port) (vf.Interface, bool) {
 	for _, link := range links {

@@ -13,13 +13,6 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Live is a sandbox that the runtime knows, with what its pod asks for.
-type Live struct {
-	Sandbox Sandbox
-	Wants   []Want
-	Isolate bool
-}
-
 // Recover takes over what the journal tells, before the runtime is asked: VFs of known sandboxes are theirs, those of
 // sandboxes that have ended are released, and free VFs that are not clean are made so.
 func (a *Attacher) Recover(records []journal.Record) error {
@@ -140,30 +133,6 @@ func randomMAC() vf.MAC {
 	return mac
 }
 
-// Reconcile takes the runtime's list of sandboxes: what was cut short is finished, pods that started while the daemon
-// was away are attached, sandboxes that are gone are released. It starts the work and does not wait for it. The
-// refusals are of sandboxes that could not be attached late.
-func (a *Attacher) Reconcile(live []Live) map[string]error {
-	byID := map[string]Live{}
-	for _, one := range live {
-		byID[one.Sandbox.ID] = one
-	}
-	for _, id := range a.known() {
-		one, found := byID[id]
-		a.reconcile(id, one, found)
-	}
-	refused := map[string]error{}
-	for _, one := range live {
-		if len(one.Wants) == 0 {
-			continue
-		}
-		if err := a.Attach(one.Sandbox, one.Wants, one.Isolate); err != nil {
-			refused[one.Sandbox.ID] = err
-		}
-	}
-	return refused
-}
-
 func (a *Attacher) known() []string {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -211,24 +180,27 @@ func (a *Attacher) resume(e *entry) {
 			e.lost = false
 			return fmt.Errorf("a VF that the pod had: %w", ErrGone)
 		}
-		return a.bring(ctx, e, func(pf vf.PF, one Attachment) (vf.Settings, error) {
-			if one.Whole {
-				return one.Settings, nil
-			}
-			settings, err := a.settings(pf)
-			if err != nil {
-				return vf.Settings{}, err
-			}
-			have, known := settings[one.VFID]
-			if !known {
-				return vf.Settings{}, fmt.Errorf("PF %s does not report VF %d", pf.Name(), one.VFID)
-			}
-			if one.Settings.MAC.IsZero() {
-				have.MAC = vf.MAC{} // nobody set an admin MAC; some adapters report the VF's own address as one
-			}
-			return have, nil
-		})
+		return a.bring(ctx, e, a.haveNow)
 	})
+}
+
+// haveNow asks the PF what it has set for a VF.
+func (a *Attacher) haveNow(pf vf.PF, one Attachment) (vf.Settings, error) {
+	if one.Whole {
+		return one.Settings, nil
+	}
+	settings, err := a.settings(pf)
+	if err != nil {
+		return vf.Settings{}, err
+	}
+	have, known := settings[one.VFID]
+	if !known {
+		return vf.Settings{}, fmt.Errorf("PF %s does not report VF %d", pf.Name(), one.VFID)
+	}
+	if one.Settings.MAC.IsZero() {
+		have.MAC = vf.MAC{} // nobody set an admin MAC; some adapters report the VF's own address as one
+	}
+	return have, nil
 }
 
 // CollectLeases has the IPAM plugins of networks drop what no sandbox of ours has. It returns at once.

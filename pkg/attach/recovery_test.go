@@ -223,3 +223,39 @@ func TestDrift(t *testing.T) {
 		t.Errorf("%+v", drifted)
 	}
 }
+
+// TestLostRecordOfALivePod: the VFs that lie in the pod stay its own.
+func TestLostRecordOfALivePod(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 3), t.TempDir())
+	b.mustAttach("a", want(100, "net1"), want(200, "net2"))
+	if err := os.Remove(filepath.Join(b.dir, "sandboxes/a.json")); err != nil {
+		t.Fatal(err)
+	}
+	after := start(t, b.world, t.TempDir())
+	after.Reconcile([]attach.Live{{Sandbox: sandbox("a"), Wants: []attach.Want{want(100, "net1"), want(200, "net2")}}})
+	if got := after.mustReady("a"); len(got) != 2 || got[0].Result == nil {
+		t.Errorf("%+v", got)
+	}
+	after.eventually("0000:01:10.0 attached a\n0000:01:10.1 attached a\n" +
+		"0000:01:10.0 net1 in \"pod\" vlan 100\n0000:01:10.1 net2 in \"pod\" vlan 200")
+	after.Release("a")
+	after.eventually("")
+}
+
+// TestLostRecordOfAHalfServedPod: what is there is given back, and the pod is served anew.
+func TestLostRecordOfAHalfServedPod(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 3), t.TempDir())
+	b.mustAttach("a", want(100, "net1"))
+	after := start(t, b.world, t.TempDir())
+	after.Reconcile([]attach.Live{{Sandbox: sandbox("a"), Wants: []attach.Want{want(100, "net1"), want(200, "net2")}}})
+	for range 500 {
+		if got, err := after.Ready(t.Context(), "a"); err == nil {
+			if len(got) != 2 {
+				t.Errorf("%+v", got)
+			}
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Error("the pod is never served")
+}

@@ -57,15 +57,24 @@ func (n *Namespace) Interface(name string) (Interface, error) {
 // InterfacesOf finds the netdevs of a PCI function in the namespace, whatever they are called there, by their index. It
 // lists the namespace's links, which is for the way back, not for the way in. None gives ErrNoInterface.
 func (n *Namespace) InterfacesOf(address PCIAddress) ([]Interface, error) {
-	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
-	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	found, err := n.links(request)
-	if err != nil && !errors.Is(err, ErrNoInterface) {
+	found, err := n.Interfaces()
+	if err != nil {
 		return nil, fmt.Errorf("look for the interface of %s: %w", address, err)
 	}
 	found = slices.DeleteFunc(found, func(one Interface) bool { return one.Parent != address })
 	if len(found) == 0 {
 		return nil, fmt.Errorf("look for the interface of %s: %w", address, ErrNoInterface)
+	}
+	return found, nil
+}
+
+// Interfaces lists the netdevs of the namespace by their index.
+func (n *Namespace) Interfaces() ([]Interface, error) {
+	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
+	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	found, err := n.links(request)
+	if err != nil && !errors.Is(err, ErrNoInterface) {
+		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	slices.SortFunc(found, func(a, b Interface) int { return a.Index - b.Index })
 	return found, nil

@@ -304,10 +304,19 @@ func randomSettings(s *subject) {
 	s.clean()
 }
 
-// lostJournal: the daemon is killed, its journal is lost, and the pods go meanwhile: what comes home is known by its mark.
+// lostJournal: the daemon is killed and its journal is lost. Pods keep their VFs; what comes home meanwhile is known by
+// its mark.
 func lostJournal(s *subject) {
-	s.mustPod("first", `[{network: all, mac: "02:00:00:00:00:33"}]`)
+	_, container := s.mustPod("first", `[{network: all, mac: "02:00:00:00:00:33"}]`)
 	s.mustPod("second", "plain")
+	s.must(s.Daemon.Kill(s.T.Context()))
+	s.shell("rm -rf /var/lib/nri-sriov/sandboxes %s", daemon.Results)
+	// While the pods live their VFs are theirs, by the marks.
+	s.must(s.Daemon.Start(s.T.Context()))
+	s.attached(2)
+	if mac := s.exec(container, "cat", "/sys/class/net/net1/address"); mac != "02:00:00:00:00:33" {
+		s.T.Errorf("the pod's MAC after the loss is %s", mac)
+	}
 	s.must(s.Daemon.Kill(s.T.Context()))
 	s.shell("rm -rf /var/lib/nri-sriov/sandboxes %s", daemon.Results)
 	s.removeAll()

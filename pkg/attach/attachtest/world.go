@@ -152,6 +152,20 @@ func VFAddress(pf, id int) vf.PCIAddress {
 	return vf.PCIAddress{Bus: uint8(pf + 1), Device: 0x10, Function: uint8(id)}
 }
 
+// Found finds the VFs of a pod; the world has one pod only.
+func (w *World) Found(*vf.Namespace) (map[vf.PCIAddress][]attach.Port, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	mac, err := vf.ParseMAC(RestMAC)
+	found := map[vf.PCIAddress][]attach.Port{}
+	for address, one := range w.vfs {
+		if one.where != "" {
+			found[address] = []attach.Port{{Interface: one.name, Resting: attach.Resting{Interface: HostName, MAC: mac, MTU: 1500}, MAC: mac, MTU: 1500}}
+		}
+	}
+	return found, err
+}
+
 // Drift finds VFs that are not in their pod, or whose settings are others.
 func (w *World) Drift(a attach.Attachment, _ vf.PF, _ *vf.Namespace) ([]string, error) {
 	w.mutex.Lock()
