@@ -41,6 +41,7 @@ type Paths struct {
 // Node looks at the node.
 func Node(paths Paths) []Finding {
 	node, findings := checkConfig(paths.Config)
+	findings = append(findings, checkKernel(osRelease))
 	findings = append(findings, checkHardware(paths.Sysfs, node)...)
 	findings = append(findings, checkSocket(paths.NRISocket))
 	return append(findings, checkContainerd(paths.ContainerdConfig)...)

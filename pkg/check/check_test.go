@@ -52,7 +52,7 @@ func TestGoodNode(t *testing.T) {
 		ContainerdConfig: write(t, filepath.Join(dir, "config.toml"),
 			"version = 3\n[plugins.'io.containerd.nri.v1.nri'.default_validator]\nenable = true\nrequired_plugins = ['nri-sriov']\n"),
 	})
-	want := "ok config\nok PF enp1s0\nwarning VF 0 of enp1s0\nok IOMMU\nok NRI socket\nok containerd's NRI\nok required_plugins"
+	want := "ok config\nok kernel\nok PF enp1s0\nwarning VF 0 of enp1s0\nok IOMMU\nok NRI socket\nok containerd's NRI\nok required_plugins"
 	if diff := cmp.Diff(want, draw(findings)); diff != "" || Failed(findings) {
 		t.Error(diff, findings)
 	}
@@ -69,7 +69,7 @@ func TestBadNode(t *testing.T) {
 		ContainerdConfig: write(t, filepath.Join(dir, "config.toml"), "version = 2\n[plugins.'io.containerd.nri.v1.nri']\ndisable = true\n"),
 	}
 	findings := Node(paths)
-	want := "ok config\nfailure PF enp9s0\nwarning PF enp1s0\nwarning IOMMU\nfailure NRI socket\nfailure containerd's NRI\nwarning required_plugins"
+	want := "ok config\nok kernel\nfailure PF enp9s0\nwarning PF enp1s0\nwarning IOMMU\nfailure NRI socket\nfailure containerd's NRI\nwarning required_plugins"
 	if diff := cmp.Diff(want, draw(findings)); diff != "" || !Failed(findings) {
 		t.Error(diff)
 	}
@@ -106,5 +106,15 @@ func TestContainerdSettings(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestKernel(t *testing.T) {
+	for release, want := range map[string]Status{
+		"6.12.48+deb13-amd64": OK, "5.14.0-570.el9.x86_64": OK, "5.13.19": Failure, "4.18.0-553.el8": Failure, "who knows": Warning,
+	} {
+		if got := checkKernel(write(t, filepath.Join(t.TempDir(), "osrelease"), release+"\n")); got.Status != want {
+			t.Errorf("%s: %+v", release, got)
+		}
 	}
 }
