@@ -22,12 +22,12 @@ func (n Netdev) Release(ctx context.Context, a Attachment, pf vf.PF, ns *vf.Name
 	if err != nil {
 		return err
 	}
-	for _, port := range a.Ports {
+	for i, port := range a.Ports {
 		link, ok := portOf(links, port)
 		if !ok {
 			return fmt.Errorf("bring %s home: no interface of it is %s", a.Address, port.Resting.Interface)
 		}
-		if err := n.lower(ctx, a, port, link); err != nil {
+		if err := n.lower(ctx, a, i, link); err != nil {
 			return fmt.Errorf("bring %s home: %w", a.Address, err)
 		}
 	}
@@ -113,7 +113,8 @@ func (n Netdev) await(ctx context.Context, a Attachment) (links []vf.Interface, 
 }
 
 // lower lowers an interface in the host, gives it its name back, and takes from it what the pod has put on it.
-func (n Netdev) lower(ctx context.Context, a Attachment, port Port, link vf.Interface) error {
+func (n Netdev) lower(ctx context.Context, a Attachment, index int, link vf.Interface) error {
+	port := a.Ports[index]
 	if link.Up || link.Promiscuous || link.AllMulticast {
 		if err := n.Host.Change(ctx, link.Index, vf.LinkChange{Down: true, Quiet: true}); err != nil {
 			return err
@@ -125,7 +126,12 @@ func (n Netdev) lower(ctx context.Context, a Attachment, port Port, link vf.Inte
 	if link.Name == port.Resting.Interface {
 		return nil
 	}
-	if err := n.Host.Change(ctx, link.Index, vf.LinkChange{Name: port.Resting.Interface}); err != nil {
+	err := n.Host.Change(ctx, link.Index, vf.LinkChange{Name: port.Resting.Interface})
+	if spare := spareName(a.Address, index); errors.Is(err, vf.ErrNameTaken) && link.Name != spare {
+		// Until its own name is free it waits under one that is in nobody's way; the pod's name may be the next one's.
+		err = errors.Join(err, n.Host.Change(ctx, link.Index, vf.LinkChange{Name: spare}))
+	}
+	if err != nil {
 		return fmt.Errorf("rename %s to %s: %w", link.Name, port.Resting.Interface, err)
 	}
 	return nil

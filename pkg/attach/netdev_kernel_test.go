@@ -112,6 +112,39 @@ func TestBothPortsMove(t *testing.T) {
 	}
 }
 
+// TestNameTakenMeanwhile: the interface waits under a spare name, and gets its own as soon as that is free.
+func TestNameTakenMeanwhile(t *testing.T) {
+	p := twoPorts(t)
+	a := p.attachment
+	link, err := p.host.Interface("zfirst")
+	if err == nil {
+		err = p.Host.Change(t.Context(), link.Index, vf.LinkChange{Name: "net1"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	vftest.AddVeth(t, p.host, "zfirst", "thief")
+	if err := p.lower(t.Context(), a, 0, vf.Interface{Index: link.Index, Name: "net1"}); !errors.Is(err, vf.ErrNameTaken) {
+		t.Fatal(err)
+	}
+	if got := p.draw("v000001000p0"); got != "host: v000001000p0 mtu 1500 up false" {
+		t.Error(got)
+	}
+	thief, err := p.host.Interface("zfirst")
+	if err == nil {
+		err = p.Host.Change(t.Context(), thief.Index, vf.LinkChange{Name: "other"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.lower(t.Context(), a, 0, vf.Interface{Index: link.Index, Name: "v000001000p0"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.draw("zfirst"); got != "host: zfirst mtu 1500 up false" {
+		t.Error(got)
+	}
+}
+
 // TestKilledBetweenThePorts: one port has moved, the other has not.
 func TestKilledBetweenThePorts(t *testing.T) {
 	p := twoPorts(t)
