@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const pciDevices = "bus/pci/devices"
@@ -281,12 +283,17 @@ func (h *Host) number(name string) (int, error) {
 	return strconv.Atoi(text)
 }
 
-// write opens without O_CREATE: creating in sysfs answers "permission denied" where "no such file" is meant.
+// write opens without O_CREATE: creating in sysfs answers "permission denied" where "no such file" is meant. It writes past
+// Go's poller, which would wait for ever where a driver answers EAGAIN.
 func (h *Host) write(name, text string) error {
 	file, err := h.sysfs.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(text)
+	for {
+		if _, err = unix.Write(int(file.Fd()), []byte(text)); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
 	return errors.Join(err, file.Close())
 }

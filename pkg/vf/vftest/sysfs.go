@@ -103,3 +103,10 @@ func (s *Sysfs) link(target, name string) {
 		s.t.Fatal(err)
 	}
 }
+
+// Link makes a symbolic link of the tree, as relative as the kernel's are.
+func (s *Sysfs) Link(target, name string) {
+	s.t.Helper()
+	s.mkdir(filepath.Dir(name))
+	s.link(target, name)
+}
