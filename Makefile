@@ -46,6 +46,10 @@ test: lint test-unit test-lab ## all of them
 demo: ## two pods with real VFs in a VLAN, shown step by step, on any machine
 	go run ./test/e2e/cmd/demo
 
+.PHONY: bench
+bench: ## what a VF costs beside the kernel's minimum and a CNI plugin, minutes; ROUNDS=
+	go run ./test/e2e/cmd/bench $(if $(ROUNDS),-n $(ROUNDS))
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
 	@for target in $$(git grep -ho 'func Fuzz[A-Za-z0-9]*' -- 'pkg/*_test.go' | sort -u | sed 's/func //'); do \

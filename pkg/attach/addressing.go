@@ -51,17 +51,14 @@ func (g Addressing) Address(ctx context.Context, sandbox Sandbox, a *Attachment,
 	if len(addresses)+len(routes) == 0 {
 		return nil
 	}
-	link, err := ns.Interface(a.Interface)
-	if err != nil {
-		return err
-	}
+	index := a.Ports[0].index
 	for _, address := range addresses {
-		if err := ns.AddAddress(ctx, link.Index, address.Prefix); err != nil {
+		if err := ns.AddAddress(ctx, index, address.Prefix); err != nil {
 			return fmt.Errorf("%s: %w", a.Interface, err)
 		}
 	}
 	for _, route := range routes {
-		if err := ns.AddRoute(ctx, link.Index, route.Destination, route.Gateway); err != nil {
+		if err := ns.AddRoute(ctx, index, route.Destination, route.Gateway); err != nil {
 			return fmt.Errorf("%s: %w", a.Interface, err)
 		}
 	}

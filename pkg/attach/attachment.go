@@ -84,6 +84,9 @@ type Port struct {
 	// MAC and MTU (bytes) are those that the pod sees, once attached.
 	MAC vf.MAC `json:"mac"`
 	MTU int    `json:"mtu,omitempty"`
+
+	// index is the interface's in the pod, once it was read back there.
+	index int
 }
 
 // Attachment is one VF in one sandbox, with all that is needed to finish it or to undo it. It is journaled.

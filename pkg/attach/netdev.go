@@ -212,7 +212,7 @@ func (n Netdev) readBack(a *Attachment, port *Port, first bool, ns *vf.Namespace
 	if len(wrong) > 0 {
 		return fmt.Errorf("read back %s in the pod: %s", port.Interface, strings.Join(wrong, ", "))
 	}
-	port.MAC, port.MTU = link.MAC, link.MTU
+	port.MAC, port.MTU, port.index = link.MAC, link.MTU, link.Index
 	return nil
 }
 

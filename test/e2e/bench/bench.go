@@ -1,0 +1,142 @@
+// Package bench measures in one guest, in one run, what giving a VF to a pod costs: the kernel's minimum, nri-sriov, and
+// the CNI plugin host-device, in turns, so that whatever the machine does meanwhile hits all of them alike. It imports
+// nothing of pkg.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/test/e2e/bench/protocol"
+	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+)
+
+// insidePath is where the program for the guest lies there.
+const insidePath = "/usr/local/bin/inside"
+
+// config offers one VF, which is the one that every candidate uses.
+var config = fmt.Sprintf(`apiVersion: sriov.nri.io/v1alpha1
+kind: NodeConfig
+providers:
+  - {pf: pf0, vfs: "0"}
+networks:
+  - name: bench
+    vlan: {id: %d}
+    allow: [ips]
+`, protocol.VLAN)
+
+// machine is the guest with all that is measured in it.
+type machine struct {
+	guest      *lab.Guest
+	containerd *lab.Containerd
+	daemon     *daemon.Daemon
+	vf         string // its PCI address
+	pods       int    // so many were made
+}
+
+// Run boots a guest, has every candidate take its turn in each of so many rounds, after one round that is not counted,
+// and writes the figures.
+func Run(ctx context.Context, to io.Writer, rounds int) (err error) {
+	m := &machine{}
+	defer func() {
+		if m.guest == nil {
+			return
+		}
+		if err != nil {
+			err = errors.Join(err, m.keepLogs())
+		}
+		err = errors.Join(err, m.guest.Close())
+	}()
+	if err := m.start(ctx, to); err != nil {
+		return err
+	}
+	samples := map[candidate][]protocol.Round{}
+	turns := []func(context.Context) (map[candidate]protocol.Round, error){
+		m.minimum, m.alone, m.plugin, m.podWith, m.podWithout,
+	}
+	for round := range rounds + 1 {
+		begun := time.Now()
+		for i := range turns {
+			// Each comes after each other one: what a candidate leaves behind must not hit always the same.
+			took, err := turns[(i*(1+round%(len(turns)-1))+round)%len(turns)](ctx)
+			if err != nil {
+				return fmt.Errorf("round %d: %w", round, err)
+			}
+			for name, one := range took {
+				if round > 0 {
+					samples[name] = append(samples[name], one)
+				}
+			}
+		}
+		fmt.Fprintf(to, "round %d of %d took %.1f s\n", round, rounds, time.Since(begun).Seconds())
+	}
+	fmt.Fprintf(to, "\nLinux %s, %d rounds\n", m.guest.Kernel(), rounds)
+	return report(to, samples)
+}
+
+func (m *machine) start(ctx context.Context, to io.Writer) error {
+	assets, err := lab.Prepare(ctx, to)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "nri-sriov-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path, err := daemon.Build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	inside, err := buildInside(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if m.guest, err = lab.Boot(ctx, assets, lab.Options{}); err != nil {
+		return err
+	}
+	if err := m.guest.CopyFile(ctx, inside, insidePath); err != nil {
+		return err
+	}
+	if m.containerd, err = m.guest.StartContainerd(ctx, lab.ContainerdOptions{}); err != nil {
+		return err
+	}
+	if m.daemon, err = daemon.Install(ctx, m.guest, path); err != nil {
+		return err
+	}
+	if err := m.daemon.Configure(ctx, config); err != nil {
+		return err
+	}
+	if err := m.daemon.Start(ctx, "--log-level", "info"); err != nil {
+		return err
+	}
+	output, err := m.guest.Shell(ctx, "basename $(readlink /sys/class/net/pf0/device/virtfn0)")
+	m.vf = strings.TrimSpace(output.Stdout)
+	return err
+}
+
+// buildInside builds the program for the guest, and gives its path.
+func buildInside(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "inside")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "github.com/nri-sriov/nri-sriov/test/e2e/bench/inside")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program for the guest: %w\n%s", err, output)
+	}
+	return path, nil
+}
+
+func (m *machine) keepLogs() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	fmt.Fprintf(os.Stderr, "bench: the logs are in %s\n", m.guest.Logs())
+	return m.guest.Collect(ctx, m.guest.Logs(), "/var/log")
+}

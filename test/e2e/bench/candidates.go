@@ -1,0 +1,185 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/test/e2e/bench/protocol"
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+)
+
+// candidate is one row of the figures.
+type candidate string
+
+const (
+	kernelMinimum candidate = "kernel's minimum"
+	daemonAlone   candidate = "nri-sriov"
+	daemonBeside  candidate = "nri-sriov, beside a pod's start and stop"
+	hostDevice    candidate = "host-device + ip"
+	podPlain      candidate = "pod without a VF"
+	podVF         candidate = "pod with a VF"
+)
+
+// limit bounds the wait for a line in the daemon's log.
+const limit = time.Minute
+
+// minimum is the messages that the kernel cannot do without; see the program inside.
+func (m *machine) minimum(ctx context.Context) (map[candidate]protocol.Round, error) {
+	return m.inside(ctx, kernelMinimum, "minimum")
+}
+
+// plugin is the CNI plugin host-device and iproute2; see the program inside.
+func (m *machine) plugin(ctx context.Context) (map[candidate]protocol.Round, error) {
+	return m.inside(ctx, hostDevice, "plugin")
+}
+
+func (m *machine) inside(ctx context.Context, name candidate, argument string) (map[candidate]protocol.Round, error) {
+	output, err := m.guest.Run(ctx, insidePath, argument, m.vf)
+	if err != nil {
+		return nil, err
+	}
+	var round protocol.Round
+	if err := json.Unmarshal([]byte(output.Stdout), &round); err != nil {
+		return nil, fmt.Errorf("read what %s took: %w", name, err)
+	}
+	return map[candidate]protocol.Round{name: round}, nil
+}
+
+// alone has the daemon attach and release while nothing else is at work, so that the figures compare with the minimum's:
+// a sandbox gives its VF back by hand, and gets it again when a container is to be created in it, for which the runtime
+// does nothing but wait. The times are the daemon's own.
+func (m *machine) alone(ctx context.Context) (map[candidate]protocol.Round, error) {
+	cri := m.containerd.CRI()
+	sandbox, err := cri.RunPod(ctx, m.pod(true))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.release(ctx, sandbox, 1); err != nil {
+		return nil, err
+	}
+	if _, err := cri.CreateContainer(ctx, sandbox, lab.Container{Name: "app"}); err != nil {
+		return nil, err
+	}
+	detach, err := m.release(ctx, sandbox, 2)
+	if err != nil {
+		return nil, err
+	}
+	attach, err := m.logged(ctx, sandbox, "VF attached", 2)
+	if err != nil {
+		return nil, err
+	}
+	_, err = m.stopPod(ctx, sandbox)
+	return map[candidate]protocol.Round{daemonAlone: {Attach: attach, Detach: detach}}, err
+}
+
+// release holds the VF for a while and has the daemon take it back, by hand for the nth time.
+func (m *machine) release(ctx context.Context, sandbox string, nth int) ([]protocol.Step, error) {
+	time.Sleep(protocol.Hold)
+	if _, err := m.daemon.CLI(ctx, "release", sandbox); err != nil {
+		return nil, err
+	}
+	time.Sleep(protocol.Hold) // looking at the log must not disturb the release
+	return m.logged(ctx, sandbox, "VF free", nth)
+}
+
+// podWith runs a sandbox that asks for the VF, and starts a container in it at once, as the kubelet does.
+func (m *machine) podWith(ctx context.Context) (map[candidate]protocol.Round, error) {
+	start, sandbox, err := m.startPod(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	stop, err := m.stopPod(ctx, sandbox)
+	if err != nil {
+		return nil, err
+	}
+	attach, attachErr := m.logged(ctx, sandbox, "VF attached", 1)
+	detach, detachErr := m.logged(ctx, sandbox, "VF free", 1)
+	return map[candidate]protocol.Round{
+		daemonBeside: {Attach: attach, Detach: detach}, podVF: {Attach: start, Detach: stop},
+	}, errors.Join(attachErr, detachErr)
+}
+
+// podWithout is podWith for a pod that asks for nothing.
+func (m *machine) podWithout(ctx context.Context) (map[candidate]protocol.Round, error) {
+	start, sandbox, err := m.startPod(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	stop, err := m.stopPod(ctx, sandbox)
+	return map[candidate]protocol.Round{podPlain: {Attach: start, Detach: stop}}, err
+}
+
+func (m *machine) startPod(ctx context.Context, asks bool) (steps []protocol.Step, sandbox string, err error) {
+	cri := m.containerd.CRI()
+	begun := time.Now()
+	if sandbox, err = cri.RunPod(ctx, m.pod(asks)); err != nil {
+		return nil, "", err
+	}
+	made := time.Now()
+	if _, err = cri.StartIn(ctx, sandbox, "app"); err != nil {
+		return nil, "", err
+	}
+	return []protocol.Step{
+		{Name: "RunPodSandbox", Took: made.Sub(begun)},
+		{Name: "CreateContainer, StartContainer", Took: time.Since(made)},
+	}, sandbox, nil
+}
+
+// stopPod holds a pod for a while, stops it and removes it; the removal is not measured.
+func (m *machine) stopPod(ctx context.Context, sandbox string) ([]protocol.Step, error) {
+	time.Sleep(protocol.Hold)
+	begun := time.Now()
+	if err := m.containerd.CRI().StopPod(ctx, sandbox); err != nil {
+		return nil, err
+	}
+	steps := []protocol.Step{{Name: "StopPodSandbox", Took: time.Since(begun)}}
+	time.Sleep(protocol.Hold) // looking at the log must not disturb the release
+	return steps, m.containerd.CRI().RemovePod(ctx, sandbox)
+}
+
+var tookForm = regexp.MustCompile(` took="?([^" ]+)`)
+
+// logged waits for the nth message of its kind about a sandbox in the daemon's log, and answers what it says to have taken.
+func (m *machine) logged(ctx context.Context, sandbox, message string, nth int) (steps []protocol.Step, err error) {
+	err = lab.Eventually(ctx, limit, func(ctx context.Context) error {
+		log, err := m.guest.ReadFile(ctx, m.daemon.Process().Log())
+		if err != nil {
+			return err
+		}
+		found := 0
+		for line := range strings.Lines(string(log)) {
+			if !strings.Contains(line, fmt.Sprintf("msg=%q", message)) || !strings.Contains(line, sandbox) {
+				continue
+			}
+			if found++; found < nth {
+				continue
+			}
+			took := tookForm.FindStringSubmatch(line)
+			if took == nil {
+				return fmt.Errorf("no time in %q", line)
+			}
+			duration, err := time.ParseDuration(took[1])
+			steps = []protocol.Step{{Name: message, Took: duration}}
+			return err
+		}
+		return fmt.Errorf("the daemon has said %q of sandbox %s %d times, not %d", message, sandbox, found, nth)
+	})
+	return steps, err
+}
+
+// pod is one that no other was before.
+func (m *machine) pod(asks bool) lab.Pod {
+	m.pods++
+	pod := lab.Pod{Name: fmt.Sprintf("bench-%d", m.pods)}
+	if asks {
+		pod.Annotations = map[string]string{
+			"sriov.nri.io/networks": fmt.Sprintf(`[{network: bench, name: %s, ips: [%q]}]`, protocol.Interface, protocol.Address),
+		}
+	}
+	return pod
+}
