@@ -277,7 +277,7 @@ func (s *subject) pings(container, address string) {
 // silent checks that a container does not reach an address.
 func (s *subject) silent(container, address string) {
 	s.T.Helper()
-	if output, err := s.cri.Exec(s.T.Context(), container, "ping", "-c", "3", "-W", "1", address); err == nil {
+	if output, err := s.cri.Exec(s.T.Context(), container, "ping", "-c", "2", "-W", "1", address); err == nil {
 		s.T.Errorf("%s answers where it must not: %s", address, output.Stdout)
 	}
 }

@@ -271,7 +271,7 @@ func drift(s *subject) {
 
 // randomSettings: whatever valid settings a network has, and whatever the driver makes of them, the VFs end up clean.
 func randomSettings(s *subject) {
-	const networks = 6
+	const networks = 4
 	random := rand.New(rand.NewPCG(1, 2))
 	text := "apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n"
 	for i := range networks {
