@@ -70,7 +70,9 @@ func Boot(ctx context.Context, assets *Assets, options Options) (*Guest, error) 
 			err = errors.Join(err, g.Close())
 		}
 		// Between choosing the port and QEMU's taking it, another may have it.
-		if attempt < 3 && strings.Contains(err.Error(), "Could not set up host forwarding rule") {
+		if attempt < 3 && (errors.Is(err, errStalled) || strings.Contains(err.Error(), "Could not set up host forwarding rule")) {
+			console := filepath.Join(options.Logs, "console.log")
+			_ = os.Rename(console, fmt.Sprintf("%s.%d", console, attempt)) // for whoever looks; the next one writes its own
 			continue
 		}
 		return nil, fmt.Errorf("boot a guest (logs: %s): %w", options.Logs, err)
@@ -132,6 +134,16 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
+// errStalled says that the guest's kernel stands still in its boot. Now and then QEMU's software emulation loses the timer
+// interrupt of a CPU (seen once in some fifty boots); the guest does not recover, and the next one boots.
+var errStalled = errors.New("the emulated CPU has lost its timer")
+
+// stalled tells whether the kernel says so on the console.
+func (g *Guest) stalled() bool {
+	text, err := os.ReadFile(filepath.Join(g.options.Logs, "console.log"))
+	return err == nil && strings.Contains(string(text), "kthread timer wakeup didn't happen for")
+}
+
 // await waits for the agent's first answer.
 func (g *Guest) await(ctx context.Context) error {
 	var last error
@@ -141,6 +153,9 @@ func (g *Guest) await(ctx context.Context) error {
 		cancel()
 		if last == nil {
 			return nil
+		}
+		if g.stalled() {
+			return g.explain("wait for its agent: %w", errStalled)
 		}
 		select {
 		case <-g.ended:
