@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -57,11 +58,12 @@ func (n Netdev) fetch(ctx context.Context, a Attachment, ns *vf.Namespace) error
 		return err
 	}
 	for i, link := range links {
+		// The name is one that we wrote down, never one that only the mark says: a pod may have written the mark.
 		name := spareName(a.Address, i)
-		if resting, marked := restingOf(link); marked {
-			name = resting.Interface
-		} else if len(a.Ports) == 1 {
-			name = a.Ports[0].Resting.Interface
+		for _, port := range a.Ports {
+			if resting, _ := restingOf(link); len(a.Ports) == 1 || resting.Interface == port.Resting.Interface {
+				name = port.Resting.Interface
+			}
 		}
 		if err := n.fetchOne(ctx, a, link, name, spareName(a.Address, i), ns); err != nil {
 			return fmt.Errorf("move %s out of the pod: %w", link.Name, err)
@@ -97,8 +99,14 @@ func spareName(address vf.PCIAddress, port int) string {
 	return fmt.Sprintf("v%04x%02x%02x%dp%d", address.Domain&0xffff, address.Bus, address.Device, address.Function, port)
 }
 
+// homeTime is how long one try of a release waits for a VF that the kernel is to send home. It is short, because the other
+// VFs of the PF wait meanwhile; the release is tried again.
+const homeTime = 2 * time.Second
+
 // await waits for all interfaces to be in the host: the kernel sends them back some time after the namespace has ended.
 func (n Netdev) await(ctx context.Context, a Attachment) (links []vf.Interface, err error) {
+	ctx, cancel := context.WithTimeout(ctx, homeTime)
+	defer cancel()
 	err = poll(ctx, func() (err error) {
 		links, err = n.home(a.Address)
 		if err == nil && len(links) < len(a.Ports) {
