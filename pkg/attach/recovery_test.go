@@ -20,6 +20,23 @@ func restart(b *bench) *bench {
 	return start(b.T, b.world, b.dir)
 }
 
+// record is the journal's file of a sandbox.
+func (b *bench) record(sandbox string) []byte {
+	b.Helper()
+	text, err := os.ReadFile(filepath.Join(b.dir, "sandboxes", sandbox+".json"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return text
+}
+
+func (b *bench) writeRecord(sandbox string, text []byte) {
+	b.Helper()
+	if err := os.WriteFile(filepath.Join(b.dir, "sandboxes", sandbox+".json"), text, 0o600); err != nil {
+		b.Fatal(err)
+	}
+}
+
 func TestRestartKeepsLivePods(t *testing.T) {
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
@@ -37,15 +54,7 @@ func TestRestartKeepsLivePods(t *testing.T) {
 func TestRestartReleasesWhatHasEnded(t *testing.T) {
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
-	name := filepath.Join(b.dir, "sandboxes/a.json")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = bytes.Replace(text, []byte(ownNetNS), []byte("/run/netns/gone"), 1)
-	if err := os.WriteFile(name, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.writeRecord("a", bytes.Replace(b.record("a"), []byte(ownNetNS), []byte("/run/netns/gone"), 1))
 	restart(b).eventually("")
 }
 
@@ -64,16 +73,9 @@ func TestRestartAttachesLate(t *testing.T) {
 func TestRecordsOfAnEarlierBootAreDropped(t *testing.T) {
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
-	name := filepath.Join(b.dir, "sandboxes/a.json")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := len(`{"version":1,"bootID":"`)
-	text[at] ^= 1
-	if err := os.WriteFile(name, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	text := b.record("a")
+	text[len(`{"version":1,"bootID":"`)] ^= 1
+	b.writeRecord("a", text)
 	w := attachtest.NewWorld(1, 1) // a reboot leaves every VF as it is made
 	start(t, w, b.dir).eventually("")
 }
@@ -194,18 +196,11 @@ func TestLostVFIsNotForgotten(t *testing.T) {
 func TestVFInTwoRecordsBelongsToTheOneThatHasIt(t *testing.T) {
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
-	name := filepath.Join(b.dir, "sandboxes/a.json")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := b.record("a")
 	b.Release("a")
 	b.eventually("")
 	b.mustAttach("b", want(200, "net1"))
-	text = bytes.Replace(text, []byte(`"attachments"`), []byte(`"releasing":true,"attachments"`), 1)
-	if err := os.WriteFile(name, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.writeRecord("a", bytes.Replace(text, []byte(`"attachments"`), []byte(`"releasing":true,"attachments"`), 1))
 	after := restart(b)
 	after.Reconcile([]attach.Live{{Sandbox: sandbox("b"), Wants: []attach.Want{want(200, "net1")}}})
 	after.mustReady("b")
