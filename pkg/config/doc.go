@@ -5,6 +5,7 @@
 // there, so that nobody downstream asks whether it was set.
 //
 // Whether a PF exists, how many VFs it has, whether a trait is known, and whether an IPAM plugin is installed is not
-// decided here. Of the project, the package imports pkg/vf for its types, pkg/cni for the name of a plugin, and
-// pkg/strictyaml; it must not import anything that knows pods, hooks, the kernel or allocation.
+// decided here. Of the project, the package imports pkg/vf for its types, pkg/cni for the name of a plugin, pkg/dpdk for
+// the families of drivers, and pkg/strictyaml; it must not import anything that knows pods, hooks or allocation, and asks
+// the kernel nothing.
 package config

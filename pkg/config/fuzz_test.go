@@ -3,11 +3,13 @@ package config
 import (
 	"encoding/json"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -49,9 +51,15 @@ func checkNode(t *testing.T, node *Node) {
 		case (provider.PF == "") == provider.Address.IsZero(),
 			provider.NumVFs < 0 || provider.NumVFs > maxNumVFs,
 			provider.Reserved < 0 || provider.VFs != nil && provider.Reserved > len(provider.VFs),
-			!slices.IsSorted(provider.VFs):
+			!slices.IsSorted(provider.VFs),
+			provider.Driver != "" && !dpdk.IsVFIO(provider.Driver) && !dpdk.IsUIO(provider.Driver),
+			strings.ContainsAny(provider.Driver, "/ \n") || provider.Driver == "vfio_pci",
+			provider.VFToken != "" && (!uuidForm.MatchString(provider.VFToken) || dpdk.IsUIO(provider.Driver)):
 			t.Errorf("provider %+v", provider)
 		}
+	}
+	if dir := node.Hugepages; dir != "" && (!path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/") {
+		t.Errorf("hugepages %q", dir)
 	}
 	names := map[string]bool{}
 	for i := range node.Networks {
@@ -73,6 +81,7 @@ func checkNetwork(t *testing.T, network *Network) {
 		s.VLAN.Protocol.String() != "802.1q" && s.VLAN.ID == 0,
 		s.MaxTxRate != 0 && s.MinTxRate > s.MaxTxRate,
 		!s.MAC.IsZero(),
+		network.Device != DeviceNetdev && (network.Device != DeviceVFIO || network.RDMA),
 		network.MTU != 0 && (network.MTU < minMTU || network.MTU > maxMTU),
 		!network.AllowMAC && network.MACPrefix != nil || len(network.MACPrefix) > 5,
 		!network.AllowIPs && network.Subnets != nil,

@@ -56,7 +56,7 @@ func (v validation) network(path string, raw *rawNetwork) Network {
 		v.check(path+".name", CheckNetworkName(*raw.Name))
 		network.Name = *raw.Name
 	}
-	v.device(path, raw)
+	v.device(path, raw, &network)
 	network.WholePF = v.wholePF(path, raw)
 	v.traits(path, raw, &network)
 	v.choices(path, raw, &network)
@@ -71,15 +71,15 @@ func (v validation) namespaces(path string, patterns []string) []string {
 	return v.list(path, patterns, checkNamespacePattern)
 }
 
-// device refuses all devices but the one that this release knows: a netdev, without more device nodes.
-func (v validation) device(path string, raw *rawNetwork) {
-	if v.oneOf(path+".device", raw.Device, "netdev", "vfio") == "vfio" {
-		v.Addf(path+".device", "device vfio is not supported yet; netdev is")
+// device reads what a pod gets: a netdev or a device of vfio, and the device nodes beside it.
+func (v validation) device(path string, raw *rawNetwork, network *Network) {
+	network.Device = v.oneOf(path+".device", raw.Device, DeviceNetdev, DeviceVFIO)
+	network.RDMA, network.VhostNet = orElse(raw.RDMA, false), orElse(raw.VhostNet, false)
+	if network.RDMA && network.Device == DeviceVFIO {
+		v.Addf(path+".rdma", "a device that is bound to vfio has no RDMA device; rdma goes with device netdev")
 	}
 	v.unsupported(path+".resourceName", raw.ResourceName != nil)
 	v.unsupported(path+".requireResource", orElse(raw.RequireResource, false))
-	v.unsupported(path+".rdma", orElse(raw.RDMA, false))
-	v.unsupported(path+".vhostNet", orElse(raw.VhostNet, false))
 }
 
 // wholePF tells whether the network gives out PFs, and refuses the settings that a PF makes for its VFs only, whatever

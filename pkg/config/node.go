@@ -18,6 +18,9 @@ type Node struct {
 	OfferAll bool
 	// Networks are in the order of the file; there is at least one.
 	Networks []Network
+	// Hugepages is where the host has a hugetlbfs mounted, of which containers with vfio devices get a folder of their own
+	// at the same place; empty gives them none.
+	Hugepages string
 }
 
 // Network finds a network by its name.
@@ -44,6 +47,14 @@ type Provider struct {
 	Reserved int
 	// Traits describe the PF in the names of OpenStack placement.
 	Traits []string
+	// Driver is the one that free VFs rest in, of vfio or uio (dpdk.IsVFIO, dpdk.IsUIO); empty is the kernel's own network
+	// driver.
+	Driver string
+	// AllowNoIOMMU gives VFs to vfio where no IOMMU keeps them from the machine's memory.
+	AllowNoIOMMU bool
+	// VFToken is the UUID, in lower case, that the application sets which drives the PF through vfio-pci; whoever opens a
+	// VF of such a PF must show it. Empty is none.
+	VFToken string
 }
 
 // Name is how the file names the PF: by interface or by PCI address.
@@ -54,12 +65,22 @@ func (p *Provider) Name() string {
 	return p.Address.String()
 }
 
+// The devices that a network can give.
+const (
+	DeviceNetdev = "netdev"
+	DeviceVFIO   = "vfio"
+)
+
 // Network is what pods name: which VFs will do, and what is done to them.
 type Network struct {
 	// Name is unique among the networks, also after EnvName.
 	Name string
 	// Namespaces are patterns such as team-* for who may use the network; empty admits every namespace.
 	Namespaces []string
+	// Device is DeviceNetdev or DeviceVFIO.
+	Device string
+	// RDMA gives the RDMA device of a netdev, too, and is never set with DeviceVFIO; VhostNet gives /dev/vhost-net and /dev/net/tun.
+	RDMA, VhostNet bool
 	// WholePF gives the entry's PF itself, not one of its VFs. Settings are then the defaults, and mean nothing.
 	WholePF bool
 	// Required and Forbidden are traits that a PF must and must not have.
@@ -133,7 +154,7 @@ type DNS struct {
 // "default" is a netdev without VLAN, with spoof checking, without trust, open to every namespace.
 func Default() *Node {
 	return &Node{OfferAll: true, Networks: []Network{{
-		Name: "default", Settings: vf.DefaultSettings(), CNIVersion: defaultCNIVersion,
+		Name: "default", Device: DeviceNetdev, Settings: vf.DefaultSettings(), CNIVersion: defaultCNIVersion,
 	}}}
 }
 

@@ -30,7 +30,6 @@ func (v validation) providers(raws []rawProvider) []Provider {
 }
 
 func (v validation) provider(path string, raw *rawProvider) Provider {
-	v.unsupported(path+".driver", raw.Driver != nil)
 	v.unsupported(path+".bandwidth", raw.Bandwidth != nil)
 	provider := Provider{
 		NumVFs:   v.number(path+".numVFs", raw.NumVFs, 0, 0, maxNumVFs),
@@ -48,6 +47,7 @@ func (v validation) provider(path string, raw *rawProvider) Provider {
 	default:
 		provider.Address = v.pciAddress(path+".pciAddress", *raw.PCIAddress)
 	}
+	v.driver(path, raw, &provider)
 	if raw.VFs != nil {
 		provider.VFs = v.vfs(path, *raw.VFs, provider.Reserved)
 	}

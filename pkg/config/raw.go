@@ -15,14 +15,16 @@ type rawNode struct {
 }
 
 type rawProvider struct {
-	PF         *string       `yaml:"pf"`
-	PCIAddress *string       `yaml:"pciAddress"`
-	NumVFs     *int          `yaml:"numVFs"`
-	VFs        *string       `yaml:"vfs"`
-	Reserved   *int          `yaml:"reserved"`
-	Traits     []string      `yaml:"traits"`
-	Driver     *string       `yaml:"driver"`
-	Bandwidth  *rawBandwidth `yaml:"bandwidth"`
+	PF           *string       `yaml:"pf"`
+	PCIAddress   *string       `yaml:"pciAddress"`
+	NumVFs       *int          `yaml:"numVFs"`
+	VFs          *string       `yaml:"vfs"`
+	Reserved     *int          `yaml:"reserved"`
+	Traits       []string      `yaml:"traits"`
+	Driver       *string       `yaml:"driver"`
+	AllowNoIOMMU *bool         `yaml:"allowNoIOMMU"`
+	VFToken      *string       `yaml:"vfToken"`
+	Bandwidth    *rawBandwidth `yaml:"bandwidth"`
 }
 
 type rawBandwidth struct {

@@ -57,7 +57,6 @@ func TestParseRefusesFiles(t *testing.T) {
 			`3: unknown key "netwroks"; known here are apiVersion, kind, providers, networks, hugepages, taint`,
 		},
 		{"key twice", head + "kind: NodeConfig\n", `3: the key "kind" is there twice, first in line 2`},
-		{"hugepages", head + networks + "hugepages: /dev/hugepages\n", "4: hugepages: hugepages is not supported yet"},
 		{"taint", head + networks + "taint: true\n", "4: taint: taint is not supported yet"},
 		{"taint is no bool", head + networks + "taint: maybe\n", `4: taint: "maybe" is neither true nor false`},
 	}.run(t, "")
@@ -96,7 +95,6 @@ func TestParseRefusesProviders(t *testing.T) {
 		{"all reserved and more", "[{pf: a, vfs: 0-1, reserved: 3}]", `4: providers[0].reserved: 3 is more than the 2 VFs of vfs "0-1"`},
 		{"trait", "[{pf: a, traits: [fast]}]", `4: providers[0].traits[0]: "fast" is not a trait: 1 to 255 of A-Z, 0-9 and _`},
 		{"trait twice", "[{pf: a, traits: [A, B, A]}]", `4: providers[0].traits: "A" is there twice`},
-		{"driver", "[{pf: a, driver: vfio-pci}]", "4: providers[0].driver: driver is not supported yet"},
 		{"bandwidth", "[{pf: a, bandwidth: {egress: 1, ingress: 1}}]", "4: providers[0].bandwidth: bandwidth is not supported yet"},
 		{"form of bandwidth", "[{pf: a, bandwidth: {egress: fast}}]", `4: providers[0].bandwidth.egress: "fast" is not a whole decimal number`},
 	}.run(t, head+"networks: [{name: a}]\nproviders: ")
@@ -115,7 +113,6 @@ func TestParseRefusesNetworks(t *testing.T) {
 		{"empty namespaces", "name: a\n    namespaces: []", "5: networks[0].namespaces: the list is empty; leave it away to admit every namespace"},
 		{"namespace", "name: a\n    namespaces: [Prod]", `5: networks[0].namespaces[0]: "Prod" is no pattern for namespaces: up to 63 of a-z, 0-9, - and *, such as team-*`},
 		{"alias as a namespace", "name: a\n    namespaces: [*]", "5: not YAML: did not find expected alphabetic or numeric character"},
-		{"vfio", "name: a\n    device: vfio", "5: networks[0].device: device vfio is not supported yet; netdev is"},
 		{"device", "name: a\n    device: tap", `5: networks[0].device: "tap" is none of netdev, vfio`},
 		{
 			"whole PF with a VF's settings",
@@ -130,8 +127,10 @@ func TestParseRefusesNetworks(t *testing.T) {
 		{"resource class", "name: a\n    resourceClass: VGPU", `5: networks[0].resourceClass: "VGPU" is none of SRIOV_NET_VF, SRIOV_NET_PF`},
 		{"resourceName", "name: a\n    resourceName: intel.com/x", "5: networks[0].resourceName: resourceName is not supported yet"},
 		{"requireResource", "name: a\n    requireResource: true", "5: networks[0].requireResource: requireResource is not supported yet"},
-		{"rdma", "name: a\n    rdma: true", "5: networks[0].rdma: rdma is not supported yet"},
-		{"vhostNet", "name: a\n    vhostNet: true", "5: networks[0].vhostNet: vhostNet is not supported yet"},
+		{"RDMA of vfio", "name: a\n    device: vfio\n    rdma: true", "6: networks[0].rdma: a device that is bound to vfio has no RDMA device; rdma goes with device netdev"},
+		{"rdma is no bool", "name: a\n    rdma: mlx5", `5: networks[0].rdma: "mlx5" is neither true nor false`},
+		{"vhostNet is no bool", "name: a\n    vhostNet: 1", `5: networks[0].vhostNet: "1" is neither true nor false`},
+		{"whole PF of vfio with a VF's setting", "name: a\n    device: vfio\n    resourceClass: SRIOV_NET_PF\n    trust: true", "7: networks[0].trust: a whole PF has no trust; only a VF has (resourceClass: SRIOV_NET_VF)"},
 		{"trait", "name: a\n    required: [a]", `5: networks[0].required[0]: "a" is not a trait: 1 to 255 of A-Z, 0-9 and _`},
 		{"long trait", "name: a\n    forbidden: [" + strings.Repeat("A", 256) + "]", `5: networks[0].forbidden[0]: "` + strings.Repeat("A", 64) + `"… is not a trait: 1 to 255 of A-Z, 0-9 and _`},
 		{"required and forbidden", "name: a\n    required: [A]\n    forbidden: [B, A]", `6: networks[0].forbidden[1]: "A" is required, too`},

@@ -18,12 +18,15 @@ type validation struct {
 func (v validation) node(raw *rawNode) *Node {
 	v.head("apiVersion", raw.APIVersion, APIVersion)
 	v.head("kind", raw.Kind, Kind)
-	v.unsupported("hugepages", raw.Hugepages != nil)
+	if raw.Hugepages != nil {
+		v.check("hugepages", checkHugepages(*raw.Hugepages))
+	}
 	v.unsupported("taint", raw.Taint != nil && *raw.Taint)
 	return &Node{
 		Providers: v.providers(raw.Providers),
 		OfferAll:  raw.Providers == nil,
 		Networks:  v.networks(raw.Networks),
+		Hugepages: orElse(raw.Hugepages, ""),
 	}
 }
 

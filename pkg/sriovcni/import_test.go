@@ -145,6 +145,21 @@ func checkValid(t *testing.T, result *Result, output []byte) {
 	}
 }
 
+// TestDPDKModeIsAccepted: nothing of a config in DPDK mode is refused by the daemon any more.
+func TestDPDKModeIsAccepted(t *testing.T) {
+	for _, file := range []string{"intel.conf", "xftony.conf"} {
+		result := imported(t, "", fromTestdata(t, file))
+		if device := result.Config.Networks[0].Device; device != config.DeviceVFIO {
+			t.Errorf("%s: device %s", file, device)
+		}
+		for _, note := range result.Notes {
+			if note.Kind == Refused {
+				t.Errorf("%s: %s", file, note)
+			}
+		}
+	}
+}
+
 // TestAnnotationsInComments takes the comment signs away, and reads what is left as a pod's manifest has it.
 func TestAnnotationsInComments(t *testing.T) {
 	for _, c := range cases {

@@ -3,6 +3,7 @@ package sriovcni
 import (
 	"strings"
 
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -70,7 +71,7 @@ func (r *reading) network() Network {
 		n.Namespaces = []string{r.source.namespace}
 	}
 	if c.dpdk {
-		n.Device = "vfio"
+		n.Device = config.DeviceVFIO
 	}
 	if c.pfOnly {
 		n.ResourceClass = "SRIOV_NET_PF"

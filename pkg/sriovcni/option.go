@@ -91,6 +91,10 @@ func (r *reading) dpdkDriver(f field) {
 	case "vfio-pci":
 		r.remark(f, "a VF is bound to vfio-pci when a pod gets it, and back afterwards; if the PF serves nothing else, "+
 			"driver: vfio-pci in its entry under providers lets its free VFs rest there")
+	case "igb_uio", "uio_pci_generic":
+		r.lost(f, "%s is not used: device vfio means vfio-pci, which needs an IOMMU (nri-sriov check tells); "+
+			"driver: %s in the PF's entry under providers uses it, for privileged containers and without the IOMMU's protection",
+			strictyaml.Quote(driver), driver)
 	default:
 		r.lost(f, "%s is not used: device vfio means vfio-pci, which needs an IOMMU (nri-sriov check tells)",
 			strictyaml.Quote(driver))

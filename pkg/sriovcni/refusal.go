@@ -12,7 +12,7 @@ import (
 
 // mayBeRefused are the keys of a network that hold what a release of the daemon may not be able to do. Where the config
 // refuses one, the key is written nevertheless, with a note; any other refusal means that the input is broken.
-var mayBeRefused = []string{"device", "resourceClass", "resourceName", "ipam.type"}
+var mayBeRefused = []string{"resourceName", "ipam.type"}
 
 // refusals has pkg/config judge every network by itself, which keeps one from hiding the mistakes of another, and then
 // the whole.
