@@ -22,6 +22,7 @@ var rooms = [][]string{
 	{"pkg/config"},
 	{"pkg/journal", "pkg/cni", "pkg/strictyaml", "pkg/dpdk"},
 	{"pkg/vf"},
+	{"pkg/failpoint"},
 }
 
 // never says who alone may import a package from outside, and why.

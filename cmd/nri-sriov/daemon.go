@@ -16,6 +16,7 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/cni"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
@@ -39,6 +40,7 @@ type daemon struct {
 
 	lock     *os.File
 	host     *vf.Host
+	dpdk     *dpdk.Host
 	pool     *inventory.Pool
 	attacher *attach.Attacher
 	cancel   context.CancelFunc
@@ -54,21 +56,30 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	if d.host, err = vf.OpenHost(d.flags.sysfs); err != nil {
 		return err
 	}
+	if d.dpdk, err = dpdk.Open(d.flags.sysfs, "/dev"); err != nil {
+		return err
+	}
+	d.loadModules(ctx, node)
 	if err := d.createVFs(ctx, node); err != nil {
 		return err
 	}
-	records, err := journal.Open(d.flags.stateDir)
+	records, loaded, err := d.openJournal(d.flags.stateDir)
 	if err != nil {
 		return err
 	}
-	loaded, broken, err := records.Load()
+	copies, copied, err := d.openJournal(d.flags.runDir)
 	if err != nil {
 		return err
 	}
-	for _, one := range broken {
-		d.log.WithField("file", one.Path).WithError(one.Reason).Error("a journal record is unreadable and was set aside")
+	loaded = attach.Merge(loaded, copied)
+	read := func() ([]*inventory.Provider, []string, error) {
+		bound, err := attach.ReadBound(d.flags.runDir)
+		if err != nil {
+			return nil, nil, err
+		}
+		return inventory.Read(d.host, node, inventory.Remembered{WholePFs: attach.WholePFs(loaded), Bound: bound})
 	}
-	providers, missing, err := inventory.Read(d.host, node, attach.WholePFs(loaded))
+	providers, missing, err := read()
 	if err != nil {
 		return err
 	}
@@ -85,11 +96,25 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	if err != nil {
 		return err
 	}
+	bound, err := attach.OpenBound(d.flags.runDir)
+	if err != nil {
+		return err
+	}
+	devices := attach.Devices{Netdev: attach.Netdev{Host: d.host}, DPDK: d.dpdk, Bound: bound}
 	addressing := attach.Addressing{IPAM: cni.NewIPAM(cni.DefaultPluginDirs())}
 	d.attacher = attach.New(ctx, attach.Options{
-		Pool: d.pool, Journal: records, Results: results, Device: attach.Netdev{Host: d.host},
+		Pool: d.pool, Journal: records, Copies: copies, Results: results, Device: devices,
 		Address: addressing, Announce: addressing,
 		Settings: d.host.Settings, Open: vf.OpenNamespace,
+		Reread: func(pf vf.PCIAddress) (*inventory.Provider, error) {
+			providers, _, err := read()
+			for _, one := range providers {
+				if one.PF.Address == pf {
+					return one, nil
+				}
+			}
+			return nil, errors.Join(err, fmt.Errorf("%s: %w", pf, attach.ErrGone))
+		},
 		Host: d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
 	})
 	if err := d.attacher.Recover(loaded); err != nil {
@@ -99,7 +124,10 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		return err
 	}
 	go d.sweep(ctx)
-	d.plugin.Start(&hooks.Node{Config: node, Attacher: d.attacher, Results: results})
+	d.plugin.Start(&hooks.Node{
+		Config: node, Attacher: d.attacher, Results: results,
+		Given: func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
+	})
 	return nil
 }
 
@@ -119,10 +147,28 @@ func (d *daemon) stop() {
 			d.log.WithError(err).Warn("close the host")
 		}
 	}
+	if d.dpdk != nil {
+		if err := d.dpdk.Close(); err != nil {
+			d.log.WithError(err).Warn("close the host's devices")
+		}
+	}
 	if d.lock != nil {
 		_ = d.lock.Close() // and with it the lock
 	}
 	d.log.Info("nri-sriov ends")
+}
+
+// openJournal opens the records in a folder and reads them.
+func (d *daemon) openJournal(dir string) (*journal.Journal, []journal.Record, error) {
+	records, err := journal.Open(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	loaded, broken, err := records.Load()
+	for _, one := range broken {
+		d.log.WithField("file", one.Path).WithError(one.Reason).Error("a journal record is unreadable and was set aside")
+	}
+	return records, loaded, err
 }
 
 // createVFs creates the VFs that the config asks for, on PFs that have none.
@@ -143,7 +189,7 @@ func (d *daemon) createVFs(ctx context.Context, node *config.Node) error {
 			log := d.log.WithFields(logrus.Fields{"pf": pf.Name(), "numVFs": want.NumVFs})
 			log.Info("creating VFs")
 			ctx, cancel := context.WithTimeout(ctx, createVFsTime)
-			err := d.host.CreateVFs(ctx, pf, want.NumVFs)
+			err := d.host.CreateVFs(ctx, pf, want.NumVFs, want.Driver != "")
 			cancel()
 			if err != nil {
 				return err

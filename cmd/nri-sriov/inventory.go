@@ -64,7 +64,15 @@ func readTree(flags nodeFlags) (inventory.Tree, error) {
 	if journalErr != nil && !errors.Is(journalErr, os.ErrPermission) {
 		return inventory.Tree{}, journalErr
 	}
-	providers, _, err := inventory.Read(host, node, attach.WholePFs(records))
+	copies, copiesErr := journal.Read(flags.runDir)
+	bound, boundErr := attach.ReadBound(flags.runDir)
+	for _, err := range []error{copiesErr, boundErr} {
+		if err != nil && !errors.Is(err, os.ErrPermission) {
+			return inventory.Tree{}, err
+		}
+	}
+	records = attach.Merge(records, copies)
+	providers, _, err := inventory.Read(host, node, inventory.Remembered{WholePFs: attach.WholePFs(records), Bound: bound})
 	if err != nil {
 		return inventory.Tree{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -52,12 +53,14 @@ type Announcer interface {
 type Attacher struct {
 	pool      *inventory.Pool
 	journal   *journal.Journal
+	copies    *journal.Journal
 	results   *Results
 	device    Device
 	address   Addresser
 	announcer Announcer
 	// settings reads what the PFs have set; a VF that was read back as clean is not asked for.
 	settings func(vf.PF) (map[int]vf.Settings, error)
+	reread   func(vf.PCIAddress) (*inventory.Provider, error)
 	open     func(path string) (*vf.Namespace, error)
 	host     uint64
 	times    Times
@@ -73,13 +76,18 @@ type Attacher struct {
 
 // Options are what an Attacher is made of.
 type Options struct {
-	Pool     *inventory.Pool
-	Journal  *journal.Journal
+	Pool    *inventory.Pool
+	Journal *journal.Journal
+	// Copies holds the records of sandboxes with devices that bear no mark of their own, in another folder: a lost journal
+	// must not give such a device to a second pod. Nil keeps none.
+	Copies   *journal.Journal
 	Results  *Results
 	Device   Device
 	Address  Addresser
 	Announce Announcer
 	Settings func(vf.PF) (map[int]vf.Settings, error)
+	// Reread reads a PF's provider anew.
+	Reread func(pf vf.PCIAddress) (*inventory.Provider, error)
 	// Open opens the network namespace at a path; vf.OpenNamespace but in tests.
 	Open func(path string) (*vf.Namespace, error)
 	// Host is the inode of the host's network namespace, which no pod is given anything in.
@@ -91,7 +99,8 @@ type Options struct {
 // New makes an Attacher whose work ends with ctx: what is under way is finished, what has not begun stays journaled.
 func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
-		pool: o.Pool, journal: o.Journal, results: o.Results, device: o.Device, address: o.Address, announcer: o.Announce, settings: o.Settings, open: o.Open, host: o.Host,
+		pool: o.Pool, journal: o.Journal, copies: o.Copies, results: o.Results, device: o.Device,
+		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
 		times: o.Times, log: o.Log, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
 	}
 }
@@ -163,15 +172,20 @@ func (a *Attacher) begin(e *entry) error {
 	}
 	claim, err := a.pool.Claim(e.sandbox.ID, e.groups(), e.isolate)
 	if err != nil {
-		return errors.Join(err, ns.Close())
+		closeNamespace(ns)
+		return err
 	}
-	e.sandbox.NetNSInode = ns.Inode()
+	e.identify(ns)
 	e.claim, e.ns, e.attachments, e.err = claim, ns, nil, nil
 	a.start(e, a.attach)
 	return nil
 }
 
+// podNamespace opens the sandbox's network namespace. A host-network pod has none, and nothing to be moved into one.
 func (a *Attacher) podNamespace(e *entry) (*vf.Namespace, error) {
+	if e.sandbox.NetNS == "" && e.sandbox.PID != 0 && e.needsNone() {
+		return nil, nil
+	}
 	ns, err := a.open(e.sandbox.NetNS)
 	if err != nil {
 		return nil, fmt.Errorf("the pod's network namespace: %w", err)
@@ -180,6 +194,23 @@ func (a *Attacher) podNamespace(e *entry) (*vf.Namespace, error) {
 		return nil, errors.Join(fmt.Errorf("the pod's network namespace %s is the host's", e.sandbox.NetNS), ns.Close())
 	}
 	return ns, nil
+}
+
+// needsNone tells whether nothing of a sandbox goes into its network namespace.
+func (e *entry) needsNone() bool {
+	return !slices.ContainsFunc(e.wants, func(want Want) bool { return want.Device != config.DeviceVFIO }) &&
+		!slices.ContainsFunc(e.attachments, func(one Attachment) bool { return one.Device != config.DeviceVFIO })
+}
+
+// identify writes down by what the sandbox is told from a later one.
+func (e *entry) identify(ns *vf.Namespace) {
+	if ns != nil {
+		e.sandbox.NetNSInode = ns.Inode()
+		return
+	}
+	if start, err := vf.ProcessStart(e.sandbox.PID); err == nil && vf.SeesProcesses() {
+		e.sandbox.PIDStart = start
+	}
 }
 
 func (e *entry) groups() []inventory.Group {
@@ -198,6 +229,7 @@ func (a *Attacher) start(e *entry, attempt func(context.Context, *entry) error) 
 	a.lives.Go(func() {
 		defer cancel()
 		if ns := a.settle(e, attempt(ctx, e), settled); ns != nil {
+			defer closeNamespace(ns)
 			a.announce(ctx, e, ns)
 		}
 	})
@@ -286,10 +318,14 @@ func (a *Attacher) Release(sandbox string) {
 	if e.cancel != nil {
 		e.cancel()
 	}
-	ns, err := a.open(e.sandbox.NetNS)
-	if err == nil && e.sandbox.NetNSInode != 0 && ns.Inode() != e.sandbox.NetNSInode {
-		_ = ns.Close() // another sandbox's namespace at the same path
-		ns = nil
+	var ns *vf.Namespace
+	if e.sandbox.NetNS != "" {
+		var err error
+		ns, err = a.open(e.sandbox.NetNS)
+		if err == nil && e.sandbox.NetNSInode != 0 && ns.Inode() != e.sandbox.NetNSInode {
+			closeNamespace(ns) // another sandbox's namespace at the same path
+			ns = nil
+		}
 	}
 	settled, withdrawn := e.settled, e.withdrawn
 	e.phase = releasing

@@ -2,11 +2,14 @@ package attach
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/nri-sriov/nri-sriov/pkg/cni"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -17,10 +20,14 @@ type Sandbox struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	UID       string `json:"uid"`
-	// NetNS is the path of its network namespace.
+	// NetNS is the path of its network namespace; empty for a host-network pod.
 	NetNS string `json:"netns"`
 	// NetNSInode tells the namespace from a later one at the same path.
 	NetNSInode uint64 `json:"netnsInode"`
+	// PID is the sandbox's first process, 0 when the runtime does not tell. PIDStart, in clock ticks after the boot,
+	// tells it from a later one; it is 0 for a pod that has a network namespace, and while it is not known.
+	PID      int    `json:"pid,omitempty"`
+	PIDStart uint64 `json:"pidStart,omitempty"`
 }
 
 // Want is one granted entry of a pod's request: VFs of one PF, or the PF itself, and what is to be made of them.
@@ -30,6 +37,10 @@ type Want struct {
 	Interfaces []string
 	// Whole asks for the PF itself.
 	Whole bool
+	// Device is config.DeviceNetdev or config.DeviceVFIO.
+	Device string
+	// RDMA asks for the RDMA device, too, VhostNet for the nodes of vhost-net and tun.
+	RDMA, VhostNet bool
 	// Containers that may use the VFs; nil is all.
 	Containers []string
 	Settings   vf.Settings
@@ -59,7 +70,7 @@ type Delegate struct {
 
 func (w Want) group() inventory.Group {
 	return inventory.Group{
-		Name: w.Network, Count: len(w.Interfaces), Whole: w.Whole,
+		Name: w.Network, Count: len(w.Interfaces), Whole: w.Whole, Userspace: w.Device == config.DeviceVFIO,
 		Required: w.Required, Forbidden: w.Forbidden, AnyOf: w.AnyOf,
 	}
 }
@@ -94,6 +105,10 @@ type Attachment struct {
 	Network    string   `json:"network"`
 	Interface  string   `json:"interface"`
 	Containers []string `json:"containers,omitempty"`
+	// Device is config.DeviceNetdev or config.DeviceVFIO.
+	Device   string `json:"device"`
+	RDMA     bool   `json:"rdma,omitempty"`
+	VhostNet bool   `json:"vhostNet,omitempty"`
 
 	// Address is the VF's, or the PF's own where Whole is set.
 	Address vf.PCIAddress `json:"pciAddress"`
@@ -104,9 +119,23 @@ type Attachment struct {
 	VFID     int    `json:"vfID"`
 	Driver   string `json:"driver"`
 	NUMANode int    `json:"numaNode"`
+	// VFToken is what vfio-pci asks for when the device is opened, where it asks for something.
+	VFToken string `json:"vfToken,omitempty"`
 	// IOMMUGroup is -1 when no IOMMU is on.
-	IOMMUGroup int    `json:"iommuGroup"`
-	Ports      []Port `json:"ports"`
+	IOMMUGroup int `json:"iommuGroup"`
+	// Ports is one without a resting state for a function that the pod drives itself.
+	Ports []Port `json:"ports"`
+
+	// AllowNoIOMMU lets the pod have the function without an IOMMU.
+	AllowNoIOMMU bool `json:"allowNoIOMMU,omitempty"`
+	// Rest is the driver that the function rests in; empty is its network driver.
+	Rest string `json:"rest,omitempty"`
+	// Home is how the interfaces lie of a function that rests in another driver or is with a pod in one, when its network
+	// driver has it again.
+	Home []Resting `json:"home,omitempty"`
+	// NumVFs and VFNames, by number, are what a PF has lost that the pod drives itself.
+	NumVFs  int            `json:"numVFs,omitempty"`
+	VFNames map[int]string `json:"vfNames,omitempty"`
 
 	Settings  vf.Settings   `json:"settings"`
 	MTU       int           `json:"mtu,omitempty"`
@@ -138,30 +167,107 @@ func (a Attachment) UsableBy(container string) bool {
 // maxInterfaceName is IFNAMSIZ of linux/if.h without the closing zero byte.
 const maxInterfaceName = 15
 
-func newAttachment(want Want, name string, pf vf.PF, one vf.VF, resting []Resting) (Attachment, error) {
+// newAttachment plans what is to be made of a function, which rests in the host as resting tells.
+func newAttachment(want Want, name string, pf vf.PF, one inventory.VF, resting []Resting) (Attachment, error) {
 	a := Attachment{
 		Network: want.Network, Interface: name, Containers: want.Containers,
+		Device: want.Device, RDMA: want.RDMA, VhostNet: want.VhostNet,
 		Address: one.Address, PF: pf.Address, PFName: pf.Name(), Whole: want.Whole, VFID: one.ID, Driver: one.Driver,
 		NUMANode: one.NUMANode, IOMMUGroup: one.IOMMUGroup,
+		AllowNoIOMMU: one.AllowNoIOMMU, Rest: one.Rest, VFToken: one.VFToken,
 		Settings: want.Settings, MTU: want.MTU, Addresses: want.Addresses, Routes: want.Routes, DNS: want.DNS,
 		CNIVersion: want.CNIVersion, State: Attaching,
 	}
 	if want.Delegate != nil {
 		a.Delegate = &Delegate{Config: want.Delegate.Config, IPs: want.Delegate.IPs, Leased: true}
 	}
+	if want.Device == config.DeviceVFIO {
+		return a, a.planUserspace(pf, resting)
+	}
+	if one.Rest != "" {
+		a.Home, resting = resting, nil
+	}
 	for i, each := range resting {
-		port := Port{Interface: name, Resting: each}
-		if i > 0 {
-			port.Interface = fmt.Sprintf("%sd%d", name, i)
-		}
-		if len(port.Interface) > maxInterfaceName {
-			return Attachment{}, fmt.Errorf("%s has %d interfaces, and the name %q of one is longer than %d bytes: choose a shorter name",
-				one.Address, len(resting), port.Interface, maxInterfaceName)
+		port, err := newPort(name, i, one.Address, each)
+		if err != nil {
+			return Attachment{}, err
 		}
 		a.Ports = append(a.Ports, port)
 	}
+	if len(resting) == 0 {
+		a.Ports = []Port{{Interface: name}} // found out when the function has its network driver
+	}
 	return a, nil
 }
+
+// newPort names a port of a function: net1, net1d1, ….
+func newPort(name string, i int, address vf.PCIAddress, resting Resting) (Port, error) {
+	port := Port{Interface: name, Resting: resting}
+	if i > 0 {
+		port.Interface = fmt.Sprintf("%sd%d", name, i)
+	}
+	if len(port.Interface) > maxInterfaceName {
+		return Port{}, fmt.Errorf("%s has several interfaces, and the name %q of one is longer than %d bytes: choose a shorter name",
+			address, port.Interface, maxInterfaceName)
+	}
+	return port, nil
+}
+
+// planUserspace is what differs for a function that the pod drives itself. Its MAC address is the pod's choice, else the
+// one that it has as an interface, else a random one.
+func (a *Attachment) planUserspace(pf vf.PF, home []Resting) error {
+	a.Ports, a.Home = []Port{{Interface: a.Interface}}, home
+	a.Driver = a.Rest
+	if !dpdk.IsVFIO(a.Driver) && !dpdk.IsUIO(a.Driver) {
+		a.Driver = vfioDriver
+	}
+	switch {
+	case a.Whole:
+		a.VFToken, a.NumVFs = newVFToken(), pf.NumVFs
+		if !a.Settings.MAC.IsZero() {
+			return errors.New("a whole PF that the pod drives itself has the adapter's own MAC address: leave mac out of the annotation")
+		}
+	case a.bare():
+		if !a.Settings.MAC.IsZero() {
+			return fmt.Errorf("the PF %s is driven by an application, which alone can give its VFs a MAC address: leave mac out of the annotation", pf.Name())
+		}
+	case a.Settings.MAC.IsZero() && len(home) > 0:
+		a.Settings.MAC = home[0].MAC
+	case a.Settings.MAC.IsZero():
+		a.Settings.MAC = randomMAC()
+	}
+	return nil
+}
+
+// vfioDriver is what binds a function for user space where the provider says nothing else.
+const vfioDriver = "vfio-pci"
+
+// bare tells whether an application drives the PF, so that the kernel can set nothing of its VFs.
+func (a Attachment) bare() bool { return a.VFToken != "" && !a.Whole }
+
+// homeInterfaces are its names in the host when its network driver has it; hostInterfaces those while a pod has it.
+func (a Attachment) homeInterfaces() []string {
+	var names []string
+	for _, port := range a.Ports {
+		if port.Resting.Interface != "" {
+			names = append(names, port.Resting.Interface)
+		}
+	}
+	for _, home := range a.Home {
+		names = append(names, home.Interface)
+	}
+	return names
+}
+
+func (a Attachment) hostInterfaces() []string {
+	if a.Device == config.DeviceVFIO {
+		return nil
+	}
+	return a.homeInterfaces()
+}
+
+// setByPF tells whether the PF decides on settings of the function.
+func (a Attachment) setByPF() bool { return !a.Whole && !a.bare() }
 
 // result writes down what the pod has got.
 func (a Attachment) result(netns string) (json.RawMessage, error) {
@@ -169,7 +275,11 @@ func (a Attachment) result(netns string) (json.RawMessage, error) {
 		Version: a.CNIVersion, Sandbox: netns, PCIID: a.Address.String(), Addresses: a.AllAddresses(), Routes: a.AllRoutes(), DNS: a.dns(),
 	}
 	for _, port := range a.Ports {
-		result.Interfaces = append(result.Interfaces, cni.Interface{Name: port.Interface, MAC: port.MAC.String(), MTU: port.MTU})
+		one := cni.Interface{Name: port.Interface, MTU: port.MTU}
+		if !port.MAC.IsZero() {
+			one.MAC = port.MAC.String()
+		}
+		result.Interfaces = append(result.Interfaces, one)
 	}
 	return result.Result()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -13,18 +14,9 @@ import (
 func (n Netdev) Drift(a Attachment, pf vf.PF, ns *vf.Namespace) ([]string, error) {
 	var drift []string
 	if !a.Whole {
-		settings, err := n.Host.Settings(pf)
-		if err != nil {
+		var err error
+		if drift, err = n.settingsDrift(a, pf); err != nil {
 			return nil, err
-		}
-		have, known := settings[a.VFID]
-		if a.Settings.MAC.IsZero() {
-			have.MAC = a.Settings.MAC // some adapters report the VF's own address as the admin MAC
-		}
-		if !known {
-			drift = append(drift, fmt.Sprintf("gone: PF %s has no VF %d", pf.Name(), a.VFID))
-		} else if names := have.Differences(a.Settings); len(names) > 0 {
-			drift = append(drift, fmt.Sprintf("changed on the PF: %v: it is %s, set was %s", names, have, a.Settings))
 		}
 	}
 	links, err := ns.InterfacesOf(a.Address)
@@ -49,6 +41,25 @@ func (n Netdev) Drift(a Attachment, pf vf.PF, ns *vf.Namespace) ([]string, error
 		}
 	}
 	return drift, nil
+}
+
+// settingsDrift compares what the PF has set.
+func (n Netdev) settingsDrift(a Attachment, pf vf.PF) ([]string, error) {
+	settings, err := n.Host.Settings(pf)
+	if err != nil {
+		return nil, err
+	}
+	have, known := settings[a.VFID]
+	if a.Settings.MAC.IsZero() {
+		have.MAC = a.Settings.MAC // some adapters report the VF's own address as the admin MAC
+	}
+	if !known {
+		return []string{fmt.Sprintf("gone: PF %s has no VF %d", pf.Name(), a.VFID)}, nil
+	}
+	if names := have.Differences(a.Settings); len(names) > 0 {
+		return []string{fmt.Sprintf("changed on the PF: %v: it is %s, set was %s", names, have, a.Settings)}, nil
+	}
+	return nil, nil
 }
 
 // whereabouts says where a VF is that is not in its pod.
@@ -96,18 +107,23 @@ func (a *Attacher) driftOf(sandbox Sandbox, one Attachment) ([]string, error) {
 	if !ok {
 		return []string{"gone: the node has no such device"}, nil
 	}
-	ns, err := a.open(sandbox.NetNS)
+	var ns *vf.Namespace
+	var err error
+	if one.Device != config.DeviceVFIO {
+		ns, err = a.open(sandbox.NetNS)
+	}
 	if errors.Is(err, vf.ErrNoNamespace) {
 		return []string{"the pod's network namespace has ended"}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	defer closeNamespace(ns)
 	differences, err := a.device.Drift(one, pf, ns)
 	if one.Lease != nil {
 		if lost := a.address.CheckLease(a.ctx, sandbox, one); lost != nil {
 			differences = append(differences, "lease: "+lost.Error())
 		}
 	}
-	return differences, errors.Join(err, ns.Close())
+	return differences, err
 }

@@ -226,12 +226,8 @@ func (n Netdev) have(pf vf.PF, a Attachment) (vf.Settings, error) {
 func (n Netdev) unclean(a Attachment, pf vf.PF) error {
 	var wrong []string
 	if !a.Whole {
-		have, err := n.have(pf, a)
-		if err != nil {
-			return err
-		}
-		if names := have.Differences(vf.DefaultSettings()); len(names) > 0 {
-			wrong = append(wrong, fmt.Sprintf("%s not at the default in %s", strings.Join(names, ", "), have))
+		if err := n.uncleanSettings(a, pf); err != nil {
+			wrong = append(wrong, err.Error())
 		}
 	}
 	links, err := n.home(a.Address)
@@ -248,6 +244,18 @@ func (n Netdev) unclean(a Attachment, pf vf.PF) error {
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("not clean: %s", strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+// uncleanSettings says which settings of the PF are not at their defaults.
+func (n Netdev) uncleanSettings(a Attachment, pf vf.PF) error {
+	have, err := n.have(pf, a)
+	if err != nil {
+		return err
+	}
+	if names := have.Differences(vf.DefaultSettings()); len(names) > 0 {
+		return fmt.Errorf("%s not at the default in %s", strings.Join(names, ", "), have)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 	"github.com/sirupsen/logrus"
 )
@@ -17,7 +19,7 @@ func (a *Attacher) attach(ctx context.Context, e *entry) error {
 	select {
 	case <-e.claim.Granted:
 	case <-ctx.Done():
-		return errors.New("no VF came free in time: those in release are not clean yet")
+		return fmt.Errorf("no VF came free in time: %s", a.pool.Unclean())
 	}
 	attachments, err := a.plan(e)
 	if err != nil {
@@ -37,20 +39,26 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 	var attachments []Attachment
 	for i, want := range e.wants {
 		for j, one := range e.claim.VFs[i] {
-			pf, _, ok := a.pool.Find(one.Address)
+			pf, known, ok := a.pool.Find(one.Address)
 			if !ok {
 				return nil, fmt.Errorf("network %q: %w: %s", want.Network, ErrGone, one.Address)
 			}
-			resting, _, err := a.device.Rest(one.Address)
+			resting, held, err := a.device.Rest(one.Address)
+			if err == nil && held && dpdk.IsStandIn(known.Driver) {
+				err = fmt.Errorf("%s: %w", one.Address, dpdk.ErrHeld)
+			}
 			if errors.Is(err, ErrGone) || errors.Is(err, vf.ErrNoInterface) {
 				a.pool.Exclude(e.sandbox.ID, one.Address, err.Error()) // so that the next try takes another
 			}
 			if err != nil {
 				return nil, fmt.Errorf("network %q: %w", want.Network, err)
 			}
-			attachment, err := newAttachment(want, want.Interfaces[j], pf, one, resting)
+			attachment, err := newAttachment(want, want.Interfaces[j], pf, known, resting)
 			if err != nil {
 				return nil, fmt.Errorf("network %q: %w", want.Network, err)
+			}
+			if attachment.NumVFs > 0 {
+				attachment.VFNames = a.pool.VFNames(pf.Address)
 			}
 			attachments = append(attachments, attachment)
 		}
@@ -122,7 +130,11 @@ func (a *Attacher) bringOne(ctx context.Context, e *entry, one *Attachment, have
 	if err != nil {
 		return err
 	}
-	return a.device.Attach(ctx, one, pf, settings, e.ns)
+	if err := a.device.Attach(ctx, one, pf, settings, e.ns); err != nil {
+		return err
+	}
+	a.pool.Rebound(one.Address, one.Driver, one.hostInterfaces())
+	return nil
 }
 
 // complete is what is left to do beside the PF's worker: addresses and the result.
@@ -137,11 +149,13 @@ func (a *Attacher) complete(ctx context.Context, e *entry, one *Attachment) (err
 	return err
 }
 
-// announce tells the neighbours of a sandbox's addresses, and closes the namespace.
+// announce tells the neighbours of a sandbox's addresses; what the pod drives itself it announces itself.
 func (a *Attacher) announce(ctx context.Context, e *entry, ns *vf.Namespace) {
-	defer ns.Close()
 	var all sync.WaitGroup
 	for _, one := range a.copyOf(e) {
+		if one.Device == config.DeviceVFIO {
+			continue
+		}
 		all.Go(func() {
 			if err := a.announcer.Announce(ctx, one, ns); err != nil && ctx.Err() == nil {
 				a.logOf(e.sandbox, one).WithError(err).Warn("neighbours were not told of the addresses")
@@ -167,7 +181,7 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Na
 		e.phase = ready
 		ns, e.ns = e.ns, nil
 	case a.ctx.Err() != nil:
-		a.closeNamespace(e) // the daemon ends; the next one goes on from the journal
+		e.letGo() // the daemon ends; the next one goes on from the journal
 	default:
 		e.phase, e.err, e.failedAt = failed, err, time.Now()
 		a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Error("attach failed; its VFs are on their way back")
@@ -184,6 +198,11 @@ func (a *Attacher) put(e *entry) error {
 	a.mutex.Lock()
 	r := record{Sandbox: e.sandbox, Releasing: e.phase == releasing || e.phase == failed, Attachments: slices.Clone(e.attachments)}
 	a.mutex.Unlock()
+	if a.copies != nil && slices.ContainsFunc(r.Attachments, func(one Attachment) bool { return one.Device == config.DeviceVFIO }) {
+		if err := a.copies.Put(r.Sandbox.ID, r); err != nil {
+			return err
+		}
+	}
 	return a.journal.Put(r.Sandbox.ID, r)
 }
 
@@ -200,7 +219,11 @@ func (a *Attacher) putOrWarn(e *entry) {
 // forget removes the traces of a sandbox that has no VF any more. It is never called with the mutex held: the disk may be
 // slow, and the hooks want the mutex.
 func (a *Attacher) forget(sandbox string) {
-	err := errors.Join(a.results.Remove(sandbox), a.journal.Delete(sandbox))
+	err := a.results.Remove(sandbox)
+	if a.copies != nil {
+		err = errors.Join(err, a.copies.Delete(sandbox))
+	}
+	err = errors.Join(err, a.journal.Delete(sandbox))
 	if err != nil {
 		a.log.WithField("sandbox", sandbox).WithError(err).Warn("traces of a released sandbox stay on disk")
 	}
@@ -212,10 +235,15 @@ func (a *Attacher) copyOf(e *entry) []Attachment {
 	return slices.Clone(e.attachments)
 }
 
-func (a *Attacher) closeNamespace(e *entry) {
-	if e.ns != nil {
-		_ = e.ns.Close()
-		e.ns = nil
+// letGo closes the namespace of an entry.
+func (e *entry) letGo() {
+	closeNamespace(e.ns)
+	e.ns = nil
+}
+
+func closeNamespace(ns *vf.Namespace) {
+	if ns != nil {
+		_ = ns.Close() // nothing was written through it
 	}
 }
 

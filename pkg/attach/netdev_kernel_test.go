@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 	"github.com/nri-sriov/nri-sriov/pkg/vf/vftest"
 )
@@ -53,7 +54,7 @@ func twoPorts(t *testing.T) *ports {
 		t.Fatalf("at rest: %+v, %t, %v", resting, marked, err)
 	}
 	p.attachment, err = newAttachment(Want{Network: "n", Whole: true, CNIVersion: "1.1.0", MTU: 1400}, "net1",
-		vf.PF{Address: address, Interface: "second"}, vf.VF{Address: address, ID: -1}, resting)
+		vf.PF{Address: address, Interface: "second"}, inventory.VF{VF: vf.VF{Address: address, ID: -1}}, resting)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestKilledBetweenThePorts(t *testing.T) {
 }
 
 func TestLongNameOfASecondPort(t *testing.T) {
-	_, err := newAttachment(Want{}, "fourteenbytes1", vf.PF{}, vf.VF{}, []Resting{{}, {}})
+	_, err := newAttachment(Want{}, "fourteenbytes1", vf.PF{}, inventory.VF{}, []Resting{{}, {}})
 	if err == nil || !strings.Contains(err.Error(), "longer than 15 bytes") {
 		t.Error(err)
 	}

@@ -51,7 +51,8 @@ func (a *Attacher) attachLate(live Live) error {
 	if err != nil {
 		return err
 	}
-	e.sandbox.NetNSInode, e.ns = ns.Inode(), ns
+	e.identify(ns)
+	e.ns = ns
 	a.entries[live.Sandbox.ID] = e
 	a.start(e, a.late)
 	return nil
@@ -74,6 +75,9 @@ func (a *Attacher) late(ctx context.Context, e *entry) error {
 // readopt takes over the VFs that lie in a pod by their marks. It answers whether they are all that the pod asks for;
 // some only is an error, after which they are released and the pod is served anew.
 func (a *Attacher) readopt(e *entry) (whole bool, err error) {
+	if e.ns == nil {
+		return false, nil
+	}
 	found, err := a.device.Found(e.ns)
 	if err != nil || len(found) == 0 {
 		return false, err
@@ -84,7 +88,7 @@ func (a *Attacher) readopt(e *entry) (whole bool, err error) {
 		wanted += len(want.Interfaces)
 		for _, name := range want.Interfaces {
 			for address, ports := range found {
-				if ports[0].Interface != name || !a.pool.Adopt(e.sandbox.ID, address) {
+				if ports[0].Interface != name || !a.pool.Adopt(e.sandbox.ID, address, false) {
 					continue
 				}
 				if one, ok := a.adopted(want, name, address, ports); ok {
@@ -107,7 +111,7 @@ func (a *Attacher) adopted(want Want, name string, address vf.PCIAddress, ports 
 	if !ok {
 		return Attachment{}, false
 	}
-	one, err := newAttachment(want, name, pf, known.VF, nil)
+	one, err := newAttachment(want, name, pf, known, nil)
 	one.Ports, one.State, one.resumed = ports, Attached, true
 	return one, err == nil
 }

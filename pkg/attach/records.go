@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -17,6 +19,16 @@ type record struct {
 	Attachments []Attachment `json:"attachments"`
 }
 
+// Merge adds to the journal's records what only the copies hold, because the journal was lost.
+func Merge(records, copies []journal.Record) []journal.Record {
+	for _, one := range copies {
+		if !slices.ContainsFunc(records, func(r journal.Record) bool { return r.Sandbox == one.Sandbox }) {
+			records = append(records, one)
+		}
+	}
+	return records
+}
+
 // WholePFs are the names in the host of PFs that pods have as a whole, by the journal.
 func WholePFs(records []journal.Record) map[vf.PCIAddress]string {
 	away := map[vf.PCIAddress]string{}
@@ -26,8 +38,8 @@ func WholePFs(records []journal.Record) map[vf.PCIAddress]string {
 			continue
 		}
 		for _, each := range r.Attachments {
-			if each.Whole && !each.Freed {
-				away[each.Address] = each.Ports[0].Resting.Interface
+			if home := each.homeInterfaces(); each.Whole && !each.Freed && len(home) > 0 {
+				away[each.Address] = home[0]
 			}
 		}
 	}
@@ -42,7 +54,7 @@ func Show(pool *inventory.Pool, records []journal.Record) {
 			continue
 		}
 		for _, each := range r.Attachments {
-			if each.Freed || !pool.Adopt(r.Sandbox.ID, each.Address) {
+			if each.Freed || !pool.Adopt(r.Sandbox.ID, each.Address, each.Device == config.DeviceVFIO) {
 				continue
 			}
 			switch each.State {

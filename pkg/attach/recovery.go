@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
-	"github.com/sirupsen/logrus"
 )
 
 // Recover takes over what the journal tells, before the runtime is asked: VFs of known sandboxes are theirs, those of
@@ -49,7 +48,7 @@ func (a *Attacher) adopt(r record) {
 	sandbox := r.Sandbox.ID
 	e := &entry{sandbox: r.Sandbox, phase: recovering}
 	for _, one := range r.Attachments {
-		if !one.Freed && !a.pool.Adopt(sandbox, one.Address) {
+		if !one.Freed && !a.pool.Adopt(sandbox, one.Address, one.Device == config.DeviceVFIO) {
 			a.logOf(e.sandbox, one).Warn("VF of a journaled attachment is gone, or another's")
 			e.lost = true
 			if one.Freed = true; one.Delegate == nil {
@@ -66,61 +65,19 @@ func (a *Attacher) adopt(r record) {
 	}
 }
 
-// ended tells whether the sandbox's network namespace is gone. While in doubt it is not.
+// ended tells whether the sandbox is over: its network namespace is gone or, where it has none of its own, its first
+// process. While in doubt it is not.
 func (a *Attacher) ended(e *entry) bool {
+	if e.sandbox.NetNS == "" {
+		start, err := vf.ProcessStart(e.sandbox.PID)
+		known := e.sandbox.PIDStart != 0 && vf.SeesProcesses()
+		return known && (errors.Is(err, vf.ErrNoProcess) || err == nil && start != e.sandbox.PIDStart)
+	}
 	inode, err := vf.NamespaceInode(e.sandbox.NetNS)
 	if err != nil {
 		return errors.Is(err, vf.ErrNoNamespace)
 	}
 	return e.sandbox.NetNSInode != 0 && inode != e.sandbox.NetNSInode
-}
-
-// clean makes VFs clean that nobody has: somebody had them before, and the journal was lost.
-func (a *Attacher) clean() error {
-	for _, provider := range a.pool.Providers() {
-		if provider.Reason != "" || len(provider.VFs) == 0 {
-			continue
-		}
-		settings, err := a.settings(provider.PF)
-		if err != nil {
-			return err
-		}
-		for _, one := range provider.VFs {
-			if one.State == inventory.Free {
-				a.cleanOne(provider.PF, *one, settings[one.ID])
-			}
-		}
-	}
-	return nil
-}
-
-func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
-	resting, marked, err := a.device.Rest(one.Address)
-	if err != nil {
-		a.log.WithField("pci", one.Address.String()).WithError(err).Warn("VF cannot be looked at")
-		return
-	}
-	var ports []Port
-	for _, each := range resting {
-		if have.MAC == each.MAC {
-			have.MAC = vf.MAC{} // the VF's own address, which some adapters report as the admin MAC
-		}
-		ports = append(ports, Port{Interface: each.Interface, Resting: each})
-	}
-	if !marked && len(have.Differences(vf.DefaultSettings())) == 0 {
-		return
-	}
-	e := &entry{phase: releasing, attachments: []Attachment{{
-		Address: one.Address, PF: pf.Address, PFName: pf.Name(), VFID: one.ID, Driver: one.Driver, NUMANode: one.NUMANode,
-		Ports: ports, State: Releasing,
-	}}}
-	if !a.pool.Adopt("", one.Address) {
-		return
-	}
-	a.pool.Release("", one.Address, fmt.Sprintf("was found unclean: %s", have))
-	a.log.WithFields(logrus.Fields{"pci": one.Address.String(), "pf": pf.Name(), "vf": one.ID, "settings": have.String(), "marked": marked}).
-		Warn("VF that nobody has is not clean; it is made so")
-	a.lives.Go(func() { a.bringBack(e, nil) })
 }
 
 // randomMAC is a locally administered unicast address.

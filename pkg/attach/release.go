@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 	"github.com/sirupsen/logrus"
 )
@@ -43,7 +44,7 @@ func (a *Attacher) release(e *entry, ns *vf.Namespace) {
 	if ns == nil {
 		ns, e.ns = e.ns, nil
 	}
-	a.closeNamespace(e)
+	e.letGo()
 	a.markReleasing(e)
 	a.mutex.Unlock()
 	a.bringBack(e, ns)
@@ -83,9 +84,7 @@ func (a *Attacher) bringBack(e *entry, ns *vf.Namespace) {
 		})
 	}
 	first.Wait()
-	if ns != nil {
-		_ = ns.Close()
-	}
+	closeNamespace(ns)
 	all.Wait()
 }
 
@@ -124,9 +123,10 @@ func (a *Attacher) releaseOne(e *entry, one Attachment, ns *vf.Namespace) error 
 
 func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *vf.Namespace, log *logrus.Entry) error {
 	begun := time.Now()
-	pf, _, ok := a.pool.Find(one.Address)
+	pf, known, ok := a.pool.Find(one.Address)
 	err := ErrGone
 	if ok {
+		one.Rest = known.Rest // as the config says now
 		err = a.workers.Do(ctx, one.PF, func() error { return a.device.Release(ctx, one, pf, ns) })
 	}
 	switch {
@@ -138,9 +138,7 @@ func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *
 		a.pool.Release(e.sandbox.ID, one.Address, err.Error())
 		return err
 	default:
-		if one.Whole {
-			a.pool.Rename(one.Address, one.Ports[0].Resting.Interface)
-		}
+		a.settleAtRest(one, log)
 		// The journal first: the next owner's VF must not be found in our record after a kill.
 		a.markFreed(e, one.Address)
 		a.putOrWarn(e)
@@ -148,6 +146,35 @@ func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *
 		log.WithField("took", time.Since(begun).String()).Info("VF free")
 	}
 	return nil
+}
+
+// settleAtRest tells the pool how a function lies that has come back.
+func (a *Attacher) settleAtRest(one Attachment, log *logrus.Entry) {
+	home := one.homeInterfaces()
+	switch {
+	case one.Rest != "":
+		a.pool.Rebound(one.Address, one.Rest, nil)
+	case one.Whole && len(home) > 0:
+		a.pool.Rename(one.Address, home[0])
+	}
+	if one.Rest != "" || one.Device != config.DeviceVFIO {
+		return
+	}
+	// Its network driver has it again, perhaps with other names, and a PF has other VFs.
+	fresh, err := a.reread(one.PF)
+	if err != nil {
+		log.WithError(err).Warn("PF cannot be looked at again")
+		return
+	}
+	if one.Whole {
+		a.pool.Replace(fresh)
+		return
+	}
+	for _, each := range fresh.VFs {
+		if each.Address == one.Address {
+			a.pool.Rebound(one.Address, each.Driver, each.Interfaces)
+		}
+	}
 }
 
 func (a *Attacher) markFreed(e *entry, address vf.PCIAddress) {

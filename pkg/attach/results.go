@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/nri-sriov/nri-sriov/pkg/failpoint"
 )
 
 // Results are the files that tell what pods have got: CNI results in results/<sandbox id>/<interface>.json, and what
@@ -52,6 +54,7 @@ func replace(dir, name string, text []byte) error {
 	err := os.WriteFile(draft, append(text, '\n'), 0o644)
 	if err == nil {
 		err = os.Rename(draft, filepath.Join(dir, name+".json"))
+		failpoint.Step(failpoint.Disk)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(draft))

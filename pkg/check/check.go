@@ -36,13 +36,17 @@ type Finding struct {
 // Paths are what is looked at.
 type Paths struct {
 	Config, Sysfs, NRISocket, ContainerdConfig string
+	// Dev is the folder of the host's device nodes; empty is /dev.
+	Dev string
+	// Remembered is what the daemon has written down, without which VFs that pods have look like somebody else's.
+	Remembered inventory.Remembered
 }
 
 // Node looks at the node.
 func Node(paths Paths) []Finding {
 	node, findings := checkConfig(paths.Config)
 	findings = append(findings, checkKernel(osRelease))
-	findings = append(findings, checkHardware(paths.Sysfs, node)...)
+	findings = append(findings, checkHardware(paths, node)...)
 	findings = append(findings, checkSocket(paths.NRISocket))
 	return append(findings, checkContainerd(paths.ContainerdConfig)...)
 }
@@ -73,8 +77,8 @@ func checkConfig(path string) (*config.Node, []Finding) {
 	return node, []Finding{{OK, "config", message, ""}}
 }
 
-func checkHardware(sysfs string, node *config.Node) []Finding {
-	host, err := vf.OpenHost(sysfs)
+func checkHardware(paths Paths, node *config.Node) []Finding {
+	host, err := vf.OpenHost(paths.Sysfs)
 	if err != nil {
 		return []Finding{{Failure, "sysfs", err.Error(), "mount sysfs, or say --sysfs"}}
 	}
@@ -82,7 +86,7 @@ func checkHardware(sysfs string, node *config.Node) []Finding {
 	if node == nil {
 		node = config.Default()
 	}
-	providers, missing, err := inventory.Read(host, node, nil)
+	providers, missing, err := inventory.Read(host, node, paths.Remembered)
 	if err != nil {
 		return []Finding{{Failure, "PFs", err.Error(), "run as root, on the node and not in a container's network namespace"}}
 	}
@@ -98,7 +102,7 @@ func checkHardware(sysfs string, node *config.Node) []Finding {
 		findings = append(findings, Finding{Failure, "PFs", "this machine has no NIC with SR-IOV (no PCI device in sysfs has sriov_totalvfs)",
 			"use a NIC with SR-IOV and turn it on in the BIOS and the NIC's firmware; to try without: make demo"})
 	}
-	return append(findings, checkIOMMU(host))
+	return append(findings, checkDevices(paths, node, providers)...)
 }
 
 func checkProvider(one *inventory.Provider) []Finding {
@@ -117,18 +121,6 @@ func checkProvider(one *inventory.Provider) []Finding {
 	}
 	message := fmt.Sprintf("%s, driver %s, offers %d of its %d VFs", one.PF.Address, one.PF.Driver, total, one.PF.NumVFs)
 	return append([]Finding{{OK, subject, message, ""}}, findings...)
-}
-
-func checkIOMMU(host *vf.Host) Finding {
-	on, err := host.IOMMU()
-	switch {
-	case err != nil:
-		return Finding{Failure, "IOMMU", err.Error(), "run as root"}
-	case !on:
-		return Finding{Warning, "IOMMU", "is off: network interfaces work, DPDK pods (vfio) do not",
-			"turn VT-d or AMD-Vi on in the BIOS, and boot with intel_iommu=on iommu=pt (AMD: iommu=pt)"}
-	}
-	return Finding{OK, "IOMMU", "is on", ""}
 }
 
 func checkSocket(path string) Finding {

@@ -1,9 +1,12 @@
 package dpdk
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // The checks tell a person whether DPDK pods can work on this node: a message, and when it is not ok what to do.
@@ -26,7 +29,21 @@ func (h *Host) CheckIOMMU() (ok bool, message, mend string) {
 	case len(groups) > 0:
 		return false, "is off, and vfio works without it: a pod with a vfio device can reach all of the machine's memory", iommuMend
 	}
-	return false, "is off: devices for vfio cannot be given to pods", iommuMend
+	return false, "is off: devices cannot be given to vfio, unless allowNoIOMMU says so", iommuMend
+}
+
+// CheckNoIOMMU tells whether vfio takes devices that no IOMMU keeps from the machine's memory.
+func (h *Host) CheckNoIOMMU() (ok bool, message, mend string) {
+	state, err := h.text(noIOMMUSwitch)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, "vfio is not loaded, or its kernel was built without CONFIG_VFIO_NOIOMMU", "modprobe vfio enable_unsafe_noiommu_mode=1"
+	case err != nil:
+		return false, err.Error(), "run as root"
+	case state != "Y":
+		return false, "vfio is not set to take devices without IOMMU", "echo Y > /sys/" + noIOMMUSwitch
+	}
+	return true, "vfio takes devices without IOMMU", ""
 }
 
 // CheckDriver tells whether the kernel has a driver such as vfio-pci, and whether as a module.
@@ -91,6 +108,21 @@ func (h *Host) CheckHugepages() (ok bool, message, mend string) {
 		return false, strings.Join(parts, ", "), "end a pod that has them, or set more aside: " + reserve
 	}
 	return true, strings.Join(parts, ", "), ""
+}
+
+// hugetlbfsMagic is HUGETLBFS_MAGIC of linux/magic.h.
+const hugetlbfsMagic = 0x958458f6
+
+// CheckHugepagesMount tells whether a hugetlbfs is mounted at dir.
+func CheckHugepagesMount(dir string) (ok bool, message, mend string) {
+	var found syscall.Statfs_t
+	if err := syscall.Statfs(dir, &found); err != nil {
+		return false, fmt.Sprintf("look what is mounted at %s: %v", dir, err), "mkdir -p " + dir + "; mount -t hugetlbfs none " + dir
+	}
+	if uint32(found.Type) != hugetlbfsMagic {
+		return false, "no hugetlbfs is mounted at " + dir, "mount -t hugetlbfs none " + dir
+	}
+	return true, "a hugetlbfs is mounted at " + dir, ""
 }
 
 func pageSize(kb int) string {

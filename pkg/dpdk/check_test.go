@@ -140,3 +140,34 @@ exit 1
 	dpdk.Modprobe(host, filepath.Join(t.TempDir(), "none"))
 	said(t, host.LoadModule(t.Context(), "vfio-pci"), "no such file")
 }
+
+func TestCheckNoIOMMU(t *testing.T) {
+	kernel := dpdktest.New(t)
+	host := open(t, kernel)
+	for _, test := range []struct{ state, want string }{
+		{"", "false vfio is not loaded, or its kernel was built without CONFIG_VFIO_NOIOMMU: modprobe vfio enable_unsafe_noiommu_mode=1"},
+		{"N\n", "false vfio is not set to take devices without IOMMU: echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode"},
+		{"Y\n", "true vfio takes devices without IOMMU: "},
+	} {
+		if test.state != "" {
+			kernel.Write("module/vfio/parameters/enable_unsafe_noiommu_mode", test.state)
+		}
+		ok, message, mend := host.CheckNoIOMMU()
+		if got := fmt.Sprintf("%v %s: %s", ok, message, mend); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}
+
+func TestCheckHugepagesMount(t *testing.T) {
+	dir := t.TempDir()
+	for _, each := range []struct{ dir, want string }{
+		{dir, "no hugetlbfs is mounted at " + dir},
+		{dir + "/none", "no such file or directory"},
+	} {
+		ok, message, mend := dpdk.CheckHugepagesMount(each.dir)
+		if ok || !strings.Contains(message, each.want) || !strings.Contains(mend, "mount -t hugetlbfs none "+each.dir) {
+			t.Errorf("%s: %v, %s, %s", each.dir, ok, message, mend)
+		}
+	}
+}

@@ -127,7 +127,7 @@ func (h *Host) unbind(ctx context.Context, address vf.PCIAddress) error {
 // vfio-pci, Restore does what Bind does. It puts nothing back when it fails: it can be called again, and a device on its
 // way home is not to be seen in a tenant's driver.
 func (h *Host) Restore(ctx context.Context, address vf.PCIAddress, driver string) error {
-	if stands(driver) {
+	if IsStandIn(driver) {
 		return h.Bind(ctx, address, driver)
 	}
 	if err := h.restore(ctx, address, driver); err != nil {
@@ -143,7 +143,7 @@ func (h *Host) restore(ctx context.Context, address vf.PCIAddress, driver string
 	}
 	home := now.driver == driver
 	if driver == "" {
-		home = now.driver != "" && !stands(now.driver)
+		home = now.driver != "" && !IsStandIn(now.driver)
 	}
 	if home {
 		return h.clearOverride(address, now)

@@ -26,9 +26,9 @@ func IsUIO(driver string) bool {
 	return driver == "uio_pci_generic" || driver == "igb_uio"
 }
 
-// stands tells whether a driver only holds a device for somebody else. The kernel gives such a driver a device by
+// IsStandIn tells whether a driver only holds a device for somebody else. The kernel gives such a driver a device by
 // driver_override alone: none of them knows a NIC by its PCI id.
-func stands(driver string) bool {
+func IsStandIn(driver string) bool {
 	return IsVFIO(driver) || IsUIO(driver) || driver == "pci-stub"
 }
 

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nri-sriov/nri-sriov/pkg/failpoint"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -81,6 +82,7 @@ func (h *Host) writeFile(name, text string) error {
 	if answer != nil {
 		answer = &fs.PathError{Op: "write", Path: name, Err: answer}
 	}
+	failpoint.Step(failpoint.Kernel)
 	return errors.Join(answer, err, file.Close())
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // HugepagePool counts the huge pages of one size, of one NUMA node or of all.
@@ -87,4 +89,32 @@ func (h *Host) count(name string) (int, error) {
 	}
 	count, err := strconv.ParseUint(text, 10, 31)
 	return int(count), err
+}
+
+// OpenHugetlbfs opens the folder where a hugetlbfs is mounted; a folder of another file system is refused.
+func OpenHugetlbfs(mount string) (*os.Root, error) {
+	root, err := os.OpenRoot(mount)
+	if err != nil {
+		return nil, fmt.Errorf("open the hugetlbfs: %w: mount -t hugetlbfs none %s", err, mount)
+	}
+	if err := checkHugetlbfs(root); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", mount, err), root.Close())
+	}
+	return root, nil
+}
+
+func checkHugetlbfs(root *os.Root) error {
+	dir, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	var found syscall.Statfs_t
+	if err := syscall.Fstatfs(int(dir.Fd()), &found); err != nil {
+		return fmt.Errorf("look what is mounted there: %w", err)
+	}
+	if uint32(found.Type) != hugetlbfsMagic {
+		return errors.New("no hugetlbfs is mounted there: mount -t hugetlbfs none, or name the place where one is")
+	}
+	return nil
 }

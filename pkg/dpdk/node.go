@@ -56,7 +56,7 @@ func (h *Host) nodes(address vf.PCIAddress, driver string, options NodeOptions) 
 	if now != driver {
 		return nil, fmt.Errorf("it should be bound to %s and is bound to %s", orNone(driver), orNone(now))
 	}
-	if options.RDMA && stands(driver) {
+	if options.RDMA && IsStandIn(driver) {
 		return nil, fmt.Errorf("RDMA was asked for, but bound to %s it has no RDMA device: leave it with its network driver", driver)
 	}
 	l := list{host: h}

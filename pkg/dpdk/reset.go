@@ -28,7 +28,7 @@ func (h *Host) reset(ctx context.Context, address vf.PCIAddress) error {
 	if err != nil {
 		return err
 	}
-	if driver != "" && !stands(driver) {
+	if driver != "" && !IsStandIn(driver) {
 		return fmt.Errorf("it is bound to %s, and some drivers hang for ever then: unbind it first", driver)
 	}
 	if err := errors.Join(h.refuseVFs(address), ctx.Err()); err != nil {

@@ -21,7 +21,7 @@ func (h *Host) rollBack(ctx context.Context, address vf.PCIAddress, before bindi
 func (h *Host) putBack(ctx context.Context, address vf.PCIAddress, before binding, wanted string) error {
 	override := before.override
 	switch {
-	case stands(before.driver):
+	case IsStandIn(before.driver):
 		override = before.driver
 	case override == wanted:
 		override = "" // left by an earlier call that was cut short

@@ -34,6 +34,10 @@ type Node struct {
 	Config   *config.Node
 	Attacher *attach.Attacher
 	Results  *attach.Results
+	// Given reads what user space drives an attachment through, as the kernel has it now.
+	Given func(attach.Attachment) (attach.Given, error)
+	// Hugepages gives containers with vfio devices their folder in it; nil gives none.
+	Hugepages *attach.Hugepages
 }
 
 // Plugin is the NRI plugin.
@@ -199,7 +203,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	if err != nil {
 		return nil, err
 	}
-	return adjust(node.Results, f.id, container, attachments)
+	return adjust(node, f.id, container, attachments)
 }
 
 // StopPodSandbox hands the sandbox over for release.

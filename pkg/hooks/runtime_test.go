@@ -63,7 +63,7 @@ func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &runtime{T: t, world: world, pool: inventory.NewPool(world.Providers()), dir: dir, plugin: hooks.New(log, nil)}
+	r := &runtime{T: t, world: world, pool: inventory.NewPool(isolated(world.Providers())), dir: dir, plugin: hooks.New(log, nil)}
 	r.node = newNode(ctx, t, r, log)
 	if ready {
 		r.plugin.Start(r.node)
@@ -89,6 +89,18 @@ func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox
 		r.node.Attacher.Wait()
 	})
 	return r
+}
+
+// isolated puts each VF in an IOMMU group of its own.
+func isolated(providers []*inventory.Provider) []*inventory.Provider {
+	group := 20
+	for _, provider := range providers {
+		for _, one := range provider.VFs {
+			one.IOMMUGroup = group
+			group++
+		}
+	}
+	return providers
 }
 
 func newNode(ctx context.Context, t *testing.T, r *runtime, log *logrus.Logger) *hooks.Node {
@@ -145,9 +157,13 @@ func (r *runtime) run(pod *api.PodSandbox) error {
 }
 
 func (r *runtime) create(pod *api.PodSandbox, container string) (*api.ContainerAdjustment, error) {
-	answer, err := r.CreateContainer(r.Context(), &adaptation.CreateContainerRequest{
-		Pod: pod, Container: &api.Container{Id: "c-" + container, PodSandboxId: pod.GetId(), Name: container},
-	})
+	return r.createContainer(pod, &api.Container{Name: container})
+}
+
+// createContainer creates one that the test describes; its ids are filled in.
+func (r *runtime) createContainer(pod *api.PodSandbox, container *api.Container) (*api.ContainerAdjustment, error) {
+	container.Id, container.PodSandboxId = "c-"+container.GetName(), pod.GetId()
+	answer, err := r.CreateContainer(r.Context(), &adaptation.CreateContainerRequest{Pod: pod, Container: container})
 	return answer.GetAdjust(), err
 }
 

@@ -18,7 +18,11 @@ import (
 type sandboxFacts struct {
 	id, uid, namespace, name string
 	// netns is empty for a host-network pod, and for a sandbox that has ended.
-	netns   string
+	netns string
+	// userns tells whether the pod has a user namespace of its own.
+	userns bool
+	// pid is the sandbox's first process, 0 when the runtime does not tell.
+	pid     int
 	handler string
 	// asks tells whether the pod has the annotation; the two texts are what it says.
 	asks               bool
@@ -32,8 +36,9 @@ func factsOf(pod *api.PodSandbox) sandboxFacts {
 	if !asks {
 		return f
 	}
-	f.uid, f.handler, f.networks = pod.GetUid(), pod.GetRuntimeHandler(), networks
+	f.uid, f.pid, f.handler, f.networks = pod.GetUid(), int(pod.GetPid()), pod.GetRuntimeHandler(), networks
 	f.grouping = pod.GetAnnotations()[request.GroupPolicyAnnotation]
+	f.userns = hasNamespace(pod.GetLinux().GetNamespaces(), "user")
 	for _, ns := range pod.GetLinux().GetNamespaces() {
 		if ns.GetType() == "network" {
 			f.netns = ns.GetPath()
@@ -43,7 +48,7 @@ func factsOf(pod *api.PodSandbox) sandboxFacts {
 }
 
 func (f sandboxFacts) sandbox() attach.Sandbox {
-	return attach.Sandbox{ID: f.id, Namespace: f.namespace, Name: f.name, UID: f.uid, NetNS: f.netns}
+	return attach.Sandbox{ID: f.id, Namespace: f.namespace, Name: f.name, UID: f.uid, NetNS: f.netns, PID: f.pid}
 }
 
 // idForm is what may become part of a path.
@@ -62,11 +67,12 @@ func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bo
 	if err != nil {
 		return nil, false, err
 	}
-	if err := f.fitForNetdev(); err != nil {
-		return nil, false, fmt.Errorf("network %q: %w", granted[0].Network.Name, err)
-	}
 	for _, one := range granted {
-		want, err := wantOf(one)
+		var want attach.Want
+		err := f.fitFor(one.Network)
+		if err == nil {
+			want, err = wantOf(one)
+		}
 		if err != nil {
 			return nil, false, fmt.Errorf("network %q: %w", one.Network.Name, err)
 		}
@@ -75,13 +81,19 @@ func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bo
 	return wants, pod.Isolate, nil
 }
 
+func (f sandboxFacts) fitFor(network *config.Network) error {
+	if network.Device == config.DeviceVFIO {
+		return f.fitForVFIO()
+	}
+	return f.fitForNetdev()
+}
+
 // fitForNetdev refuses sandboxes that cannot see an interface which is moved into their namespace.
 func (f sandboxFacts) fitForNetdev() error {
-	handler := strings.ToLower(f.handler)
 	switch {
-	case strings.Contains(handler, "gvisor") || strings.Contains(handler, "runsc"):
+	case f.isGVisor():
 		return fmt.Errorf("runtime handler %q (gVisor) copies the pod's interfaces when it starts and sees none that comes later: use a handler of runc", f.handler)
-	case strings.Contains(handler, "kata"):
+	case f.isKata():
 		return fmt.Errorf("runtime handler %q (Kata) scans the pod's interfaces before this plugin is asked: use a handler of runc", f.handler)
 	case f.netns == "":
 		return errors.New("a host-network pod has no network namespace to move an interface into: set hostNetwork: false")
@@ -89,11 +101,32 @@ func (f sandboxFacts) fitForNetdev() error {
 	return nil
 }
 
+// fitForVFIO refuses sandboxes whose containers cannot open a device node of the host.
+func (f sandboxFacts) fitForVFIO() error {
+	switch {
+	case f.isGVisor():
+		return fmt.Errorf("runtime handler %q (gVisor) has a kernel of its own, which knows no vfio devices: use a handler of runc", f.handler)
+	case f.isKata():
+		return fmt.Errorf("runtime handler %q (Kata) runs containers in a virtual machine, which device nodes of the host do not reach: use a handler of runc", f.handler)
+	case f.userns:
+		return errUserNamespace
+	}
+	return nil
+}
+
+func (f sandboxFacts) isGVisor() bool {
+	handler := strings.ToLower(f.handler)
+	return strings.Contains(handler, "gvisor") || strings.Contains(handler, "runsc")
+}
+
+func (f sandboxFacts) isKata() bool { return strings.Contains(strings.ToLower(f.handler), "kata") }
+
 func wantOf(one request.Granted) (attach.Want, error) {
 	network := one.Network
 	want := attach.Want{
 		Network: network.Name, Interfaces: one.Interfaces, Containers: one.Containers,
-		Whole: network.WholePF, Settings: network.Settings, MTU: network.MTU, CNIVersion: network.CNIVersion,
+		Whole: network.WholePF, Device: network.Device, RDMA: network.RDMA, VhostNet: network.VhostNet,
+		Settings: network.Settings, MTU: network.MTU, CNIVersion: network.CNIVersion,
 		Required:  append(append([]string{}, network.Required...), one.Required...),
 		Forbidden: append(append([]string{}, network.Forbidden...), one.Forbidden...),
 		AnyOf:     network.AnyOf,

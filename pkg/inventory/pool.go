@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,8 @@ type Group struct {
 	Count int
 	// Whole asks for the PF itself instead.
 	Whole bool
+	// Userspace tells that the pod drives the VFs itself, by vfio or uio.
+	Userspace bool
 	// Required, Forbidden and AnyOf are traits.
 	Required, Forbidden []string
 	AnyOf               [][]string
@@ -45,20 +48,48 @@ type Pool struct {
 	providers []*Provider
 	byAddress map[vf.PCIAddress]*VF
 	waiting   []*Claim
+	// siblings are the VFs of each IOMMU group that has more than one.
+	siblings map[int][]*VF
 }
 
 // NewPool starts with the providers as they were read, and owns them from then on.
 func NewPool(providers []*Provider) *Pool {
 	p := &Pool{providers: providers, byAddress: map[vf.PCIAddress]*VF{}}
-	for _, provider := range providers {
+	p.index()
+	return p
+}
+
+// index finds the VFs by address and by IOMMU group.
+func (p *Pool) index() {
+	clear(p.byAddress)
+	groups := map[int][]*VF{}
+	for _, provider := range p.providers {
 		for _, one := range provider.VFs {
 			p.byAddress[one.Address] = one
+			groups[one.IOMMUGroup] = append(groups[one.IOMMUGroup], one)
 		}
 		if provider.Whole != nil {
 			p.byAddress[provider.Whole.Address] = provider.Whole
+			groups[provider.Whole.IOMMUGroup] = append(groups[provider.Whole.IOMMUGroup], provider.Whole)
 		}
 	}
-	return p
+	maps.DeleteFunc(groups, func(group int, members []*VF) bool { return group < 0 || len(members) < 2 })
+	p.siblings = groups
+}
+
+// usable makes the test for VFs that a sandbox may be given: in one of the states, and not tied by its IOMMU group to a
+// VF of another sandbox. The group is what the hardware keeps apart: who drives one member can reach the others.
+func (p *Pool) usable(sandbox string, groups []Group, states ...State) func(*VF) bool {
+	wanted := slices.ContainsFunc(groups, func(g Group) bool { return g.Userspace })
+	return func(one *VF) bool {
+		if !slices.Contains(states, one.State) {
+			return false
+		}
+		return !slices.ContainsFunc(p.siblings[one.IOMMUGroup], func(other *VF) bool {
+			taken := other.State == Claimed || other.State == Attached || other.State == Releasing
+			return taken && other != one && other.Sandbox != sandbox && (wanted || other.userspace)
+		})
+	}
 }
 
 // Claim takes VFs for all groups or for none. When free ones do not do but those in release would, the claim waits in
@@ -71,7 +102,7 @@ func (p *Pool) Claim(sandbox string, groups []Group, isolate bool) (*Claim, erro
 	if p.grant(c) {
 		return c, nil
 	}
-	s := search{providers: p.providers, usable: func(one *VF) bool { return one.State == Free || one.State == Releasing }}
+	s := search{providers: p.providers, usable: p.usable(sandbox, groups, Free, Releasing)}
 	if s.run(groups, isolate) != nil {
 		p.waiting = append(p.waiting, c)
 		return c, nil
@@ -81,15 +112,15 @@ func (p *Pool) Claim(sandbox string, groups []Group, isolate bool) (*Claim, erro
 
 // grant serves a claim from free VFs.
 func (p *Pool) grant(c *Claim) bool {
-	s := search{providers: p.providers, usable: func(one *VF) bool { return one.State == Free }}
+	s := search{providers: p.providers, usable: p.usable(c.sandbox, c.groups, Free)}
 	chosen := s.run(c.groups, c.isolate)
 	if chosen == nil {
 		return false
 	}
-	for _, group := range chosen {
+	for i, group := range chosen {
 		var vfs []vf.VF
 		for _, one := range group {
-			one.State, one.Sandbox, one.Reason = Claimed, c.sandbox, ""
+			one.State, one.Sandbox, one.Reason, one.userspace = Claimed, c.sandbox, "", c.groups[i].Userspace
 			vfs = append(vfs, one.VF)
 		}
 		c.VFs = append(c.VFs, vfs)
@@ -112,16 +143,16 @@ func (p *Pool) Unclaim(sandbox string) {
 	p.serve()
 }
 
-// Adopt gives a VF to the sandbox that has it already, by the journal. It answers false when the VF is not there or
-// belongs to another sandbox.
-func (p *Pool) Adopt(sandbox string, address vf.PCIAddress) bool {
+// Adopt gives a VF to the sandbox that has it already, by the journal; userspace tells that the pod drives it itself. It
+// answers false when the VF is not there or belongs to another sandbox.
+func (p *Pool) Adopt(sandbox string, address vf.PCIAddress, userspace bool) bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	one, ok := p.byAddress[address]
 	if !ok || (one.Sandbox != "" && one.Sandbox != sandbox) {
 		return false
 	}
-	one.State, one.Sandbox, one.Reason = Claimed, sandbox, ""
+	one.State, one.Sandbox, one.Reason, one.userspace = Claimed, sandbox, "", userspace
 	return true
 }
 
@@ -186,7 +217,7 @@ func (p *Pool) Exclude(sandbox string, address vf.PCIAddress, reason string) {
 
 // release makes a VF free again, or excluded again when the config bars it.
 func (one *VF) release() {
-	one.State, one.Sandbox, one.Reason, one.freeSince = Free, "", "", time.Now()
+	one.State, one.Sandbox, one.Reason, one.freeSince, one.userspace = Free, "", "", time.Now(), false
 	if one.barred != "" {
 		one.State, one.Reason = Excluded, one.barred
 	}
@@ -200,7 +231,7 @@ func (p *Pool) serve() {
 // much, and that is said instead.
 func (p *Pool) refusal(groups []Group, isolate bool) error {
 	for _, group := range groups {
-		s := search{providers: p.providers, usable: func(one *VF) bool { return one.State == Free }}
+		s := search{providers: p.providers, usable: p.usable("", []Group{group}, Free)}
 		if s.run([]Group{group}, false) == nil {
 			return fmt.Errorf("network %q: %w: %s", group.Name, ErrNoFreeVF, p.reasons(group))
 		}
@@ -221,8 +252,22 @@ func (p *Pool) reasons(group Group) string {
 		reason := provider.suits(group)
 		if reason == "" {
 			reason = provider.shortage(group)
+			if tied := p.tied(provider, group); tied > 0 {
+				reason += fmt.Sprintf(", %d tied to VFs in use by their IOMMU group", tied)
+			}
 		}
 		reasons = append(reasons, provider.PF.Name()+" "+reason)
 	}
 	return strings.Join(reasons, "; ")
+}
+
+// tied counts the free VFs of a provider that only their IOMMU group keeps from being used.
+func (p *Pool) tied(provider *Provider, group Group) int {
+	usable, count := p.usable("", []Group{group}, Free), 0
+	for _, one := range provider.VFs {
+		if one.State == Free && !usable(one) {
+			count++
+		}
+	}
+	return count
 }

@@ -142,7 +142,7 @@ func TestBarredVFsAreNotFreedByTheirOwners(t *testing.T) {
 	n[0].VFs[0].State, n[0].VFs[0].barred = Excluded, "is not among the config's vfs"
 	p := NewPool(n)
 	address := n[0].VFs[0].Address
-	if !p.Adopt("a", address) || p.Adopt("b", address) {
+	if !p.Adopt("a", address, false) || p.Adopt("b", address, false) {
 		t.Error("adoption")
 	}
 	p.Release("a", address, "")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -32,6 +33,12 @@ type Provider struct {
 	// Reason says why the PF offers no VF, when it offers none.
 	Reason string
 	VFs    []*VF
+	// Driver is the one that free VFs rest in; empty is the kernel's own network driver.
+	Driver string
+	// AllowNoIOMMU gives VFs to vfio where no IOMMU is on.
+	AllowNoIOMMU bool
+	// VFToken is what vfio-pci asks for when a VF is opened whose PF an application of the admin drives.
+	VFToken string
 	// Whole is the PF itself as something to be given out, under the PF's address and with the number -1.
 	Whole *VF
 }
@@ -40,6 +47,10 @@ type Provider struct {
 type VF struct {
 	vf.VF
 	State State
+	// Rest, AllowNoIOMMU and VFToken are its provider's; Rest is Provider.Driver, and empty for a PF itself.
+	Rest         string
+	AllowNoIOMMU bool
+	VFToken      string
 	// Sandbox has it, unless it is free or excluded.
 	Sandbox string
 	// Reason says why it is excluded, or what keeps it from being free.
@@ -51,6 +62,8 @@ type VF struct {
 	byPF      bool
 	seen      string
 	freeSince time.Time
+	// userspace tells that its sandbox drives it itself, and with it whatever is in the same IOMMU group.
+	userspace bool
 }
 
 // offered counts the VFs that may ever be given out, used those that are given out or not back yet.
@@ -90,7 +103,27 @@ func (p *Provider) suits(g Group) string {
 			return "has none of " + strings.Join(any, ", ")
 		}
 	}
-	return ""
+	return p.unfitDevice(g)
+}
+
+// unfitDevice says why the provider's VFs cannot be given in the way that the group wants, or nothing.
+func (p *Provider) unfitDevice(g Group) string {
+	if !g.Userspace {
+		if p.ownedByApplication() {
+			return "has VFs for vfio only: itself it is bound to " + p.PF.Driver
+		}
+		return ""
+	}
+	if p.AllowNoIOMMU || dpdk.IsUIO(p.Driver) || p.PF.IOMMUGroup >= 0 ||
+		slices.ContainsFunc(p.VFs, func(one *VF) bool { return one.IOMMUGroup >= 0 }) {
+		return ""
+	}
+	return "cannot be given to vfio: the IOMMU is off (boot with intel_iommu=on iommu=pt; AMD: iommu=pt)"
+}
+
+// ownedByApplication tells whether the admin has an application drive the PF, so that its VFs can be opened with its token.
+func (p *Provider) ownedByApplication() bool {
+	return p.VFToken != "" && p.PF.Interface == "" && dpdk.IsVFIO(p.PF.Driver)
 }
 
 // givenOut tells whether somebody has the PF itself.

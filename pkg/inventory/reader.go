@@ -7,14 +7,22 @@ import (
 	"slices"
 
 	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
+// Remembered is what the kernel cannot tell, from what the daemon has written down.
+type Remembered struct {
+	// WholePFs are the names in the host of PFs that pods have as a whole.
+	WholePFs map[vf.PCIAddress]string
+	// Bound are the functions that the daemon itself has taken from their network driver.
+	Bound map[vf.PCIAddress]bool
+}
+
 // Read makes the providers of this node: each PF that is there, with what the config offers of it and, where it offers
-// nothing, the reason. Providers that the config names and the node does not have come back as missing, by name. A PF
-// that a pod has as a whole is known by its name in away.
-func Read(host *vf.Host, node *config.Node, away map[vf.PCIAddress]string) (providers []*Provider, missing []string, err error) {
-	r := reader{Host: host}
+// nothing, the reason. Providers that the config names and the node does not have come back as missing, by name.
+func Read(host *vf.Host, node *config.Node, remembered Remembered) (providers []*Provider, missing []string, err error) {
+	r := reader{Host: host, bound: remembered.Bound}
 	pfs, err := host.PFs()
 	if err == nil && len(pfs) > 0 {
 		err = r.look()
@@ -27,7 +35,7 @@ func Read(host *vf.Host, node *config.Node, away map[vf.PCIAddress]string) (prov
 		want := &node.Providers[i]
 		at := slices.IndexFunc(pfs, func(pf vf.PF) bool {
 			if pf.Interface == "" {
-				pf.Interface = away[pf.Address]
+				pf.Interface = remembered.WholePFs[pf.Address]
 			}
 			return Names(want, pf)
 		})
@@ -60,6 +68,7 @@ type reader struct {
 	*vf.Host
 	// routes and addressed are interfaces of the host, by index.
 	routes, addressed map[int]bool
+	bound             map[vf.PCIAddress]bool
 }
 
 func (r *reader) look() (err error) {
@@ -75,13 +84,17 @@ func (r *reader) provider(pf vf.PF, want *config.Provider, offerAll bool) (provi
 	if want != nil {
 		provider.Reserved = want.Reserved
 		provider.Traits = append(provider.Traits, want.Traits...)
+		provider.Driver, provider.AllowNoIOMMU, provider.VFToken = want.Driver, want.AllowNoIOMMU, want.VFToken
+	}
+	if provider.ownedByApplication() {
+		provider.Driver = cmp.Or(provider.Driver, "vfio-pci")
 	}
 	slices.Sort(provider.Traits)
 	provider.Traits = slices.Compact(provider.Traits)
 	switch {
 	case want == nil && !offerAll:
 		provider.Reason = "is not among the config's providers"
-	case pf.Interface == "":
+	case pf.Interface == "" && !provider.ownedByApplication():
 		provider.Reason = "has no interface in the host (driver " + orNone(pf.Driver) + ")"
 	case pf.NumVFs == 0:
 		provider.Reason = fmt.Sprintf("has no VFs (of %d possible): say numVFs in the config", pf.TotalVFs)
@@ -90,20 +103,24 @@ func (r *reader) provider(pf vf.PF, want *config.Provider, offerAll bool) (provi
 		if provider.Whole, err = r.whole(pf); err != nil {
 			return nil, err
 		}
+		provider.Whole.AllowNoIOMMU = provider.AllowNoIOMMU
 	}
 	vfs, err := r.VFs(pf.Address)
 	if err != nil {
 		return nil, err
 	}
 	for _, one := range vfs {
-		read := &VF{VF: one, State: Free}
+		read := &VF{VF: one, State: Free, Rest: provider.Driver, AllowNoIOMMU: provider.AllowNoIOMMU}
+		if provider.ownedByApplication() {
+			read.VFToken = provider.VFToken
+		}
 		switch {
 		case provider.Reason != "":
 			read.barred, read.byPF = "its PF "+provider.Reason, pf.Interface == ""
 		case want != nil && !want.VFs.Contains(one.ID):
 			read.barred = "is not among the config's vfs"
 		}
-		if read.seen, err = r.exclusion(one); err != nil {
+		if read.seen, err = r.exclusion(one, provider.Driver); err != nil {
 			return nil, err
 		}
 		if read.Reason = cmp.Or(read.barred, read.seen); read.Reason != "" {
@@ -114,9 +131,14 @@ func (r *reader) provider(pf vf.PF, want *config.Provider, offerAll bool) (provi
 	return provider, nil
 }
 
-// exclusion says why a VF must not be given out, or nothing.
-func (r *reader) exclusion(one vf.VF) (string, error) {
+// exclusion says why a VF must not be given out, or nothing. One that rests in a driver of the admin's choice, or that
+// the daemon itself has bound to another before, is brought to rest first.
+func (r *reader) exclusion(one vf.VF, rest string) (string, error) {
 	switch {
+	case rest != "" && (one.Driver == rest || one.Driver == ""):
+		return "", nil
+	case r.bound[one.Address] && (one.Driver == "" || dpdk.IsStandIn(one.Driver)):
+		return "", nil
 	case one.Driver == "":
 		return "has no driver", nil
 	case len(one.Interfaces) == 0:
@@ -176,8 +198,8 @@ func (r *reader) whole(pf vf.PF) (*VF, error) {
 
 // Away says of a VF without an interface in the host why that is so, as far as one can see.
 func Away(one vf.VF) string {
-	if one.Driver == "vfio-pci" || one.Driver == "uio_pci_generic" || one.Driver == "igb_uio" {
-		return "is bound to " + one.Driver + ", not to a network driver"
+	if dpdk.IsStandIn(one.Driver) {
+		return "is bound to " + one.Driver + ", by somebody else: the config does not let it rest there"
 	}
 	return "has no interface in the host: it is in another network namespace without our record"
 }

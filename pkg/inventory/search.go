@@ -1,6 +1,9 @@
 package inventory
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // maxSteps bounds a search: the pod chooses how many entries there are and how they hinder each other, and the
 // runtime's lock is held while we look. Positions that led nowhere are remembered, so that what is not found within the
@@ -76,7 +79,7 @@ func (s *search) place(groups []Group, isolate bool) bool {
 		return false
 	}
 	group := groups[0]
-	for _, i := range s.spread() {
+	for _, i := range s.spread(group) {
 		if !s.fits(i, group, isolate) {
 			continue
 		}
@@ -108,13 +111,22 @@ func (s *search) fits(i int, group Group, isolate bool) bool {
 	return s.left[i] >= group.Count
 }
 
-// spread orders the providers by what they have left, the most first, and otherwise leaves them in their order.
-func (s *search) spread() []int {
+// spread orders the providers: those first whose free VFs need no other driver for the group, then by what they have
+// left, the most first; otherwise it leaves them in their order.
+func (s *search) spread(group Group) []int {
 	order := make([]int, len(s.providers))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return s.left[b] - s.left[a] })
+	rebound := func(i int) int {
+		if (s.providers[i].Driver != "") == group.Userspace {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(rebound(a)-rebound(b), s.left[b]-s.left[a])
+	})
 	return order
 }
 

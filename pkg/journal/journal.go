@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/nri-sriov/nri-sriov/pkg/failpoint"
 )
 
 const (
@@ -96,6 +98,7 @@ func (j *Journal) put(name string, value any) error {
 	_, err = draft.Write(append(text, '\n'))
 	if err = errors.Join(err, draft.Close()); err == nil {
 		err = os.Rename(draft.Name(), name)
+		failpoint.Step(failpoint.Disk)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(draft.Name()))
@@ -112,6 +115,7 @@ func (j *Journal) Delete(sandbox string) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete the journal of sandbox %s: %w", sandbox, err)
 	}
+	failpoint.Step(failpoint.Disk)
 	return nil
 }
 

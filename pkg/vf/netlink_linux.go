@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nri-sriov/nri-sriov/pkg/failpoint"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -50,6 +51,9 @@ func (n *Namespace) send(request *nl.NetlinkRequest) ([][]byte, error) {
 func (n *Namespace) change(ctx context.Context, make func() *nl.NetlinkRequest) error {
 	return retry(ctx, func() error {
 		_, err := n.send(make())
+		if err == nil {
+			failpoint.Step(failpoint.Kernel)
+		}
 		return err
 	})
 }

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// CreateVFs creates n VFs on a PF and waits until their devices are there, drivers bound. The PF is raised first: VFs
-// of a PF that is down start without a mailbox on some adapters. It takes seconds to minutes, by driver.
-func (h *Host) CreateVFs(ctx context.Context, pf PF, n int) error {
+// CreateVFs creates n VFs on a PF and waits until their devices are there, unless driverless with their interfaces. The PF
+// is raised first: VFs of a PF that is down start without a mailbox on some adapters. It takes seconds to minutes, by
+// driver.
+func (h *Host) CreateVFs(ctx context.Context, pf PF, n int, driverless bool) error {
 	if err := h.raise(ctx, pf); err != nil {
 		return fmt.Errorf("create %d VFs on %s: %w", n, pf.Name(), err)
 	}
@@ -25,7 +26,7 @@ func (h *Host) CreateVFs(ctx context.Context, pf PF, n int) error {
 		}
 		bound := 0
 		for _, one := range vfs {
-			if one.Driver != "" && len(one.Interfaces) > 0 {
+			if driverless || (one.Driver != "" && len(one.Interfaces) > 0) {
 				bound++
 			}
 		}
@@ -49,4 +50,12 @@ func (h *Host) raise(ctx context.Context, pf PF) error {
 		return err
 	}
 	return h.Change(ctx, link.Index, LinkChange{Up: true})
+}
+
+// RemoveVFs ends all VFs of a PF. None of them may be in use: the write waits for their drivers.
+func (h *Host) RemoveVFs(pf PCIAddress) error {
+	if err := h.write(path.Join(pciDevices, pf.String(), "sriov_numvfs"), "0"); err != nil {
+		return fmt.Errorf("remove the VFs of %s: %w", pf, err)
+	}
+	return nil
 }

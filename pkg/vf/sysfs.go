@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nri-sriov/nri-sriov/pkg/failpoint"
 	"golang.org/x/sys/unix"
 )
 
@@ -295,5 +296,6 @@ func (h *Host) write(name, text string) error {
 			break
 		}
 	}
+	failpoint.Step(failpoint.Kernel)
 	return errors.Join(err, file.Close())
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+const loadModuleTime = 10 * time.Second
+
+// loadModules has the kernel load the drivers that the config's devices need. Where it cannot, pods that need one are told
+// so; all others are served.
+func (d *daemon) loadModules(ctx context.Context, node *config.Node) {
+	var names []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for i := range node.Providers {
+		add(node.Providers[i].Driver)
+	}
+	vfio := false
+	for i := range node.Networks {
+		if node.Networks[i].Device == config.DeviceVFIO {
+			vfio = true
+			add("vfio-pci")
+		}
+		if node.Networks[i].VhostNet {
+			add("vhost_net")
+			add("tun")
+		}
+	}
+	for _, name := range names {
+		if present, _, _ := d.dpdk.CheckDriver(name); present {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, loadModuleTime)
+		if err := d.dpdk.LoadModule(ctx, name); err != nil {
+			d.log.WithError(err).Warn("a driver that the config needs is not there")
+		}
+		cancel()
+	}
+	if vfio && !vf.SeesProcesses() {
+		d.log.Warn("the host's processes cannot be seen: what holds a device open will have no name; run in the host's PID namespace")
+	}
+}

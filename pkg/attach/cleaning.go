@@ -1,0 +1,104 @@
+package attach
+
+import (
+	"fmt"
+
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+	"github.com/sirupsen/logrus"
+)
+
+// clean brings to rest what nobody has: VFs that somebody had before, whose journal was lost, and those that are to rest
+// in another driver than the one they are bound to. It starts the work and does not wait for it.
+func (a *Attacher) clean() error {
+	for _, provider := range a.pool.Providers() {
+		a.cleanPF(provider)
+		if provider.Reason != "" || len(provider.VFs) == 0 {
+			continue
+		}
+		var settings map[int]vf.Settings
+		if provider.PF.Interface != "" {
+			var err error
+			if settings, err = a.settings(provider.PF); err != nil {
+				return err
+			}
+		}
+		for _, one := range provider.VFs {
+			if one.State != inventory.Free {
+				continue
+			}
+			have, known := settings[one.ID]
+			if !known {
+				have = vf.DefaultSettings()
+			}
+			a.cleanOne(provider.PF, *one, have)
+		}
+	}
+	return nil
+}
+
+// cleanPF brings a PF back that a pod drove itself, and of which no record is left.
+func (a *Attacher) cleanPF(provider inventory.Provider) {
+	whole := provider.Whole
+	if whole == nil || whole.Sandbox != "" || native(whole.Driver) {
+		return
+	}
+	home, _, err := a.device.Rest(whole.Address)
+	if err != nil || len(home) == 0 {
+		return // it is not ours
+	}
+	a.bringToRest(Attachment{
+		Address: whole.Address, PF: whole.Address, PFName: provider.PF.Name(), VFID: -1, Whole: true, Device: config.DeviceVFIO,
+		Home: home, Ports: []Port{{}},
+	}, "was found bound to "+whole.Driver)
+}
+
+func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
+	resting, marked, err := a.device.Rest(one.Address)
+	if err != nil {
+		a.log.WithField("pci", one.Address.String()).WithError(err).Warn("VF cannot be looked at")
+		return
+	}
+	attachment := Attachment{
+		Address: one.Address, PF: pf.Address, PFName: pf.Name(), VFID: one.ID, Driver: one.Driver, NUMANode: one.NUMANode,
+		Device: config.DeviceNetdev, VFToken: one.VFToken,
+	}
+	for _, each := range resting {
+		if have.MAC == each.MAC {
+			have.MAC = vf.MAC{} // the VF's own address, which some adapters report as the admin MAC
+		}
+		attachment.Ports = append(attachment.Ports, Port{Interface: each.Interface, Resting: each})
+	}
+	atRest := one.Driver == one.Rest || one.Rest == "" && native(one.Driver)
+	if atRest && !marked && len(have.Differences(vf.DefaultSettings())) == 0 {
+		return
+	}
+	if one.Rest != "" || !native(one.Driver) {
+		attachment.Device, attachment.Home, attachment.Ports = config.DeviceVFIO, resting, []Port{{}}
+	}
+	reason := fmt.Sprintf("was found unclean: %s", have)
+	switch {
+	case !atRest && one.Rest != "":
+		reason = "is being bound to " + one.Rest
+	case !atRest:
+		reason = "is being given back to its network driver"
+	case marked && dpdk.IsStandIn(one.Driver):
+		reason = "was found in use"
+	}
+	a.bringToRest(attachment, reason)
+}
+
+// bringToRest releases a function that nobody has.
+func (a *Attacher) bringToRest(one Attachment, reason string) {
+	if !a.pool.Adopt("", one.Address, true) {
+		return
+	}
+	one.State = Releasing
+	a.pool.Release("", one.Address, reason)
+	a.log.WithFields(logrus.Fields{"pci": one.Address.String(), "pf": one.PFName, "vf": one.VFID, "driver": one.Driver}).
+		Warn("bringing to rest what nobody has: it " + reason)
+	e := &entry{phase: releasing, attachments: []Attachment{one}}
+	a.lives.Go(func() { a.bringBack(e, nil) })
+}
