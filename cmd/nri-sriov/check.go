@@ -14,7 +14,7 @@ import (
 func newCheck() *cobra.Command {
 	var output outputFlag
 	var paths check.Paths
-	var pod, runDir string
+	var pod, stateDir, runDir string
 	var live bool
 	cmd := &cobra.Command{
 		Use: "check", Short: "Config, IOMMU, PFs, NRI socket and settings of the runtime, one line each with the mend", Args: cobra.NoArgs,
@@ -25,6 +25,7 @@ func newCheck() *cobra.Command {
 			if live {
 				return checkLive(cmd, newClient(runDir), &output)
 			}
+			paths.Remembered = remembered(stateDir, runDir)
 			findings := check.Node(paths)
 			err := output.print(cmd.OutOrStdout(), map[string]any{"findings": findings}, func() string { return lines(findings) })
 			if err == nil && check.Failed(findings) {
@@ -40,7 +41,8 @@ func newCheck() *cobra.Command {
 	flags.StringVar(&paths.NRISocket, "nri-socket", api.DefaultSocketPath, "the runtime's NRI socket")
 	flags.StringVar(&paths.ContainerdConfig, "containerd-config", "/etc/containerd/config.toml", "containerd's config")
 	flags.BoolVar(&live, "live", false, "compare every attachment with the kernel instead")
-	flags.StringVar(&runDir, "run-dir", defaultRunDir, "the daemon's run folder, for --live")
+	flags.StringVar(&runDir, "run-dir", defaultRunDir, "the daemon's run folder")
+	flags.StringVar(&stateDir, "state-dir", defaultStateDir, "the daemon's state folder")
 	flags.StringVarP(&pod, "file", "f", "", "a pod manifest: would this pod work, and why not (not supported yet)")
 	return cmd
 }

@@ -100,10 +100,11 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	if err != nil {
 		return err
 	}
+	hugepages := d.openHugepages(node.Hugepages)
 	devices := attach.Devices{Netdev: attach.Netdev{Host: d.host}, DPDK: d.dpdk, Bound: bound}
 	addressing := attach.Addressing{IPAM: cni.NewIPAM(cni.DefaultPluginDirs())}
 	d.attacher = attach.New(ctx, attach.Options{
-		Pool: d.pool, Journal: records, Copies: copies, Results: results, Device: devices,
+		Pool: d.pool, Journal: records, Copies: copies, Hugepages: hugepages, Results: results, Device: devices,
 		Address: addressing, Announce: addressing,
 		Settings: d.host.Settings, Open: vf.OpenNamespace,
 		Reread: func(pf vf.PCIAddress) (*inventory.Provider, error) {
@@ -125,7 +126,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	}
 	go d.sweep(ctx)
 	d.plugin.Start(&hooks.Node{
-		Config: node, Attacher: d.attacher, Results: results,
+		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages,
 		Given: func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
 	})
 	return nil

@@ -60,25 +60,39 @@ func readTree(flags nodeFlags) (inventory.Tree, error) {
 		return inventory.Tree{}, err
 	}
 	defer host.Close()
-	records, journalErr := journal.Read(flags.stateDir)
-	if journalErr != nil && !errors.Is(journalErr, os.ErrPermission) {
-		return inventory.Tree{}, journalErr
+	records, err := remembering(flags.stateDir, flags.runDir)
+	if err != nil {
+		return inventory.Tree{}, err
 	}
-	copies, copiesErr := journal.Read(flags.runDir)
-	bound, boundErr := attach.ReadBound(flags.runDir)
-	for _, err := range []error{copiesErr, boundErr} {
-		if err != nil && !errors.Is(err, os.ErrPermission) {
-			return inventory.Tree{}, err
-		}
-	}
-	records = attach.Merge(records, copies)
-	providers, _, err := inventory.Read(host, node, inventory.Remembered{WholePFs: attach.WholePFs(records), Bound: bound})
+	providers, _, err := inventory.Read(host, node, remembered(flags.stateDir, flags.runDir))
 	if err != nil {
 		return inventory.Tree{}, err
 	}
 	pool := inventory.NewPool(providers)
 	attach.Show(pool, records)
 	return treeOf(pool), nil
+}
+
+// remembering reads the records of what pods have, as far as this user may.
+func remembering(stateDir, runDir string) ([]journal.Record, error) {
+	records, err := journal.Read(stateDir)
+	copies, copiesErr := journal.Read(runDir)
+	for _, err := range []error{err, copiesErr} {
+		if err != nil && !errors.Is(err, os.ErrPermission) {
+			return nil, err
+		}
+	}
+	return attach.Merge(records, copies), nil
+}
+
+// remembered is what the daemon has written down, as far as this user may read it.
+func remembered(stateDir, runDir string) inventory.Remembered {
+	records, err := remembering(stateDir, runDir)
+	bound, boundErr := attach.ReadBound(runDir)
+	if err != nil || boundErr != nil {
+		return inventory.Remembered{}
+	}
+	return inventory.Remembered{WholePFs: attach.WholePFs(records), Bound: bound}
 }
 
 func drawTree(tree inventory.Tree) string {

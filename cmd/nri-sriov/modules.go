@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -47,4 +48,18 @@ func (d *daemon) loadModules(ctx context.Context, node *config.Node) {
 	if vfio && !vf.SeesProcesses() {
 		d.log.Warn("the host's processes cannot be seen: what holds a device open will have no name; run in the host's PID namespace")
 	}
+}
+
+// openHugepages opens the host's hugetlbfs. Without one, containers get none from us, and may bring their own or do with
+// anonymous pages.
+func (d *daemon) openHugepages(mount string) *attach.Hugepages {
+	if mount == "" {
+		return nil
+	}
+	hugepages, err := attach.OpenHugepages(mount)
+	if err != nil {
+		d.log.WithError(err).Warn("containers get no huge pages of the config's hugepages")
+		return nil
+	}
+	return hugepages
 }

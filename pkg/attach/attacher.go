@@ -54,6 +54,7 @@ type Attacher struct {
 	pool      *inventory.Pool
 	journal   *journal.Journal
 	copies    *journal.Journal
+	hugepages *Hugepages
 	results   *Results
 	device    Device
 	address   Addresser
@@ -80,13 +81,15 @@ type Options struct {
 	Journal *journal.Journal
 	// Copies holds the records of sandboxes with devices that bear no mark of their own, in another folder: a lost journal
 	// must not give such a device to a second pod. Nil keeps none.
-	Copies   *journal.Journal
-	Results  *Results
-	Device   Device
-	Address  Addresser
-	Announce Announcer
-	Settings func(vf.PF) (map[int]vf.Settings, error)
-	// Reread reads a PF's provider anew.
+	Copies  *journal.Journal
+	Results *Results
+	// Hugepages are the folders of containers; nil where they get none.
+	Hugepages *Hugepages
+	Device    Device
+	Address   Addresser
+	Announce  Announcer
+	Settings  func(vf.PF) (map[int]vf.Settings, error)
+	// Reread reads a PF's provider anew; nil keeps what was read at the start.
 	Reread func(pf vf.PCIAddress) (*inventory.Provider, error)
 	// Open opens the network namespace at a path; vf.OpenNamespace but in tests.
 	Open func(path string) (*vf.Namespace, error)
@@ -99,7 +102,7 @@ type Options struct {
 // New makes an Attacher whose work ends with ctx: what is under way is finished, what has not begun stays journaled.
 func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
-		pool: o.Pool, journal: o.Journal, copies: o.Copies, results: o.Results, device: o.Device,
+		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
 		times: o.Times, log: o.Log, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,10 +41,14 @@ func start(t *testing.T, w *attachtest.World, dir string) *bench {
 	}
 	log := logrus.New()
 	log.SetOutput(io.Discard)
+	copies, err := journal.Open(filepath.Join(dir, "copies"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	pool := inventory.NewPool(w.Providers())
 	a := attach.New(ctx, attach.Options{
-		Pool: pool, Journal: j, Results: results, Device: w, Address: w, Announce: w, Settings: w.SettingsOf, Open: vf.OpenNamespace, Log: log,
+		Pool: pool, Journal: j, Copies: copies, Reread: w.Reread, Results: results, Device: w, Address: w, Announce: w, Settings: w.SettingsOf, Open: vf.OpenNamespace, Log: log,
 		Times: attach.Times{Attach: 5 * time.Second, Release: 5 * time.Second, Retry: time.Millisecond, MaxRetry: 10 * time.Millisecond, Absent: time.Hour},
 	})
 	b := &bench{Attacher: a, T: t, world: w, pool: pool, dir: dir}
@@ -52,7 +57,11 @@ func start(t *testing.T, w *attachtest.World, dir string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Recover(records); err != nil {
+	copied, _, err := copies.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Recover(attach.Merge(records, copied)); err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -220,6 +220,9 @@ func (a *Attacher) putOrWarn(e *entry) {
 // slow, and the hooks want the mutex.
 func (a *Attacher) forget(sandbox string) {
 	err := a.results.Remove(sandbox)
+	if a.hugepages != nil {
+		err = errors.Join(err, a.hugepages.Remove(sandbox))
+	}
 	if a.copies != nil {
 		err = errors.Join(err, a.copies.Delete(sandbox))
 	}

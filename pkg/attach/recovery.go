@@ -38,8 +38,12 @@ func (a *Attacher) Recover(records []journal.Record) error {
 	for _, r := range ending {
 		a.adopt(r)
 	}
-	if err := a.results.Retain(a.Known); err != nil {
-		a.log.WithError(err).Warn("results of sandboxes that nobody knows stay on disk")
+	err := a.results.Retain(a.Known)
+	if a.hugepages != nil {
+		err = errors.Join(err, a.hugepages.Retain(a.Known))
+	}
+	if err != nil {
+		a.log.WithError(err).Warn("traces of sandboxes that nobody knows stay")
 	}
 	return a.clean()
 }

@@ -157,7 +157,7 @@ func (a *Attacher) settleAtRest(one Attachment, log *logrus.Entry) {
 	case one.Whole && len(home) > 0:
 		a.pool.Rename(one.Address, home[0])
 	}
-	if one.Rest != "" || one.Device != config.DeviceVFIO {
+	if one.Rest != "" || one.Device != config.DeviceVFIO || a.reread == nil {
 		return
 	}
 	// Its network driver has it again, perhaps with other names, and a PF has other VFs.

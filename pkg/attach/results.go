@@ -18,8 +18,9 @@ type Results struct {
 // OpenResults makes the folders below the run folder.
 func OpenResults(runDir string) (*Results, error) {
 	r := &Results{results: filepath.Join(runDir, "results"), networks: filepath.Join(runDir, "networks")}
-	for _, dir := range []string{r.results, r.networks} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+	// What containers are told is for them: it may hold the token of a device.
+	for dir, mode := range map[string]os.FileMode{r.results: 0o755, r.networks: 0o700} {
+		if err := os.MkdirAll(dir, mode); err != nil {
 			return nil, fmt.Errorf("make the folder of results: %w", err)
 		}
 	}

@@ -194,7 +194,7 @@ func (h *Host) attach(ctx context.Context, address vf.PCIAddress, driver string)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	bound := func(now string) bool { return now == driver || driver == "" && now != "" }
+	bound := func(now string) bool { return now != "" && (driver == "" || now == driver) }
 	answer := h.write("bus/pci/drivers_probe", address.String())
 	if answer == nil {
 		if _, answer = h.await(ctx, address, bound); answer == nil || ctx.Err() != nil {

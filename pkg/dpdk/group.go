@@ -53,6 +53,14 @@ func (g Group) Foreign(address vf.PCIAddress) []Member {
 	return foreign
 }
 
+// node is the group's node below /dev.
+func (g Group) node() string {
+	if g.NoIOMMU {
+		return "vfio/noiommu-" + strconv.Itoa(g.Number)
+	}
+	return "vfio/" + strconv.Itoa(g.Number)
+}
+
 // Group reads the IOMMU group of a device.
 func (h *Host) Group(address vf.PCIAddress) (Group, error) {
 	group, err := h.group(address)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -23,12 +22,8 @@ func (h *Host) Busy(address vf.PCIAddress) (bool, error) {
 	if err != nil || group.Number < 0 {
 		return false, err
 	}
-	name := "vfio/" + strconv.Itoa(group.Number)
-	if group.NoIOMMU {
-		name = "vfio/noiommu-" + strconv.Itoa(group.Number)
-	}
 	// Past os.File: nothing of the node is to be polled or kept.
-	fd, err := syscall.Open(path.Join(h.devDir, name), syscall.O_RDWR|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	fd, err := syscall.Open(path.Join(h.devDir, group.node()), syscall.O_RDWR|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.EBUSY) {
 		return true, nil
 	}

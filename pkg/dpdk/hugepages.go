@@ -114,7 +114,7 @@ func checkHugetlbfs(root *os.Root) error {
 		return fmt.Errorf("look what is mounted there: %w", err)
 	}
 	if uint32(found.Type) != hugetlbfsMagic {
-		return errors.New("no hugetlbfs is mounted there: mount -t hugetlbfs none, or name the place where one is")
+		return errors.New("no hugetlbfs is mounted there: mount one, or name the place where one is")
 	}
 	return nil
 }

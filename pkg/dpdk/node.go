@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -96,12 +95,8 @@ func (l *list) vfio(address vf.PCIAddress, allowNoIOMMU bool) {
 		l.fail(l.host.withoutIOMMU(group, false))
 		return
 	}
-	name := strconv.Itoa(group.Number)
-	if group.NoIOMMU {
-		name = "noiommu-" + name
-	}
 	l.add("vfio/vfio", "class/misc/vfio", "modprobe vfio")
-	l.add("vfio/"+name, "class/vfio/"+name, "modprobe vfio-pci makes it when it takes the group's first device, "+
+	l.add(group.node(), "class/"+group.node(), "modprobe vfio-pci makes it when it takes the group's first device, "+
 		"on kernels with CONFIG_VFIO_GROUP")
 	l.iommufd(address)
 }

@@ -31,6 +31,7 @@ func TestMemlockOfTheContainer(t *testing.T) {
 		{"another", limit("RLIMIT_NOFILE", 1024, 1024), true, ""},
 		{"unlimited", limit("RLIMIT_MEMLOCK", all, all), false, ""},
 		{"soft limit", limit("RLIMIT_MEMLOCK", 8<<20, all), false, "the container has RLIMIT_MEMLOCK soft 8388608, hard 18446744073709551615 already"},
+		{"no sense", limit("RLIMIT_MEMLOCK", all, 65536), false, "hard 65536 already"},
 		{"hard limit", limit("RLIMIT_MEMLOCK", 65536, 65536), false, "other NRI plugins"},
 	} {
 		adjustment, err := r.createContainer(one, &api.Container{Name: "app", Rlimits: c.limits})

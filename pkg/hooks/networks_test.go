@@ -15,7 +15,7 @@ import (
 )
 
 // TestNetworksAsText holds networks.json to testdata/networks.json: a device of vfio with its addresses and its token,
-// and a netdev with an RDMA device.
+// and a netdev with an RDMA device, journaled when there was nothing but netdevs.
 func TestNetworksAsText(t *testing.T) {
 	settings := vf.DefaultSettings()
 	settings.MAC = vf.MAC{2, 0, 0, 0, 0, 0x11}
@@ -31,7 +31,7 @@ func TestNetworksAsText(t *testing.T) {
 			Result:    json.RawMessage(`{"cniVersion": "1.1.0"}`),
 		}, []dpdk.Node{node("/dev/vfio/vfio"), node("/dev/vfio/42")}},
 		{attach.Attachment{
-			Network: "storage", Interface: "net2", Device: config.DeviceNetdev, RDMA: true, Address: vf.PCIAddress{Bus: 2, Device: 0x10, Function: 3},
+			Network: "storage", Interface: "net2", RDMA: true, Address: vf.PCIAddress{Bus: 2, Device: 0x10, Function: 3},
 			PFName: "enp2s0", VFID: 3, Driver: "mlx5_core", NUMANode: -1, IOMMUGroup: -1, Settings: vf.DefaultSettings(),
 			Ports:  []attach.Port{{Interface: "net2", MAC: vf.MAC{2, 0, 0, 0, 0, 0x22}, MTU: 1500}},
 			Result: json.RawMessage(`{"cniVersion": "1.1.0"}`),

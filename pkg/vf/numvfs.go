@@ -2,7 +2,9 @@ package vf
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strconv"
 	"time"
@@ -52,9 +54,17 @@ func (h *Host) raise(ctx context.Context, pf PF) error {
 	return h.Change(ctx, link.Index, LinkChange{Up: true})
 }
 
-// RemoveVFs ends all VFs of a PF. None of them may be in use: the write waits for their drivers.
+// RemoveVFs ends all VFs of a PF, where it has some. None of them may be in use: the write waits for their drivers.
 func (h *Host) RemoveVFs(pf PCIAddress) error {
-	if err := h.write(path.Join(pciDevices, pf.String(), "sriov_numvfs"), "0"); err != nil {
+	name := path.Join(pciDevices, pf.String(), "sriov_numvfs")
+	count, err := h.number(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && count == 0 {
+		return nil
+	}
+	if err == nil {
+		err = h.write(name, "0")
+	}
+	if err != nil {
 		return fmt.Errorf("remove the VFs of %s: %w", pf, err)
 	}
 	return nil

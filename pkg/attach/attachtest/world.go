@@ -2,6 +2,7 @@
 package attachtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/cni"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -82,6 +84,9 @@ func (w *World) Attach(ctx context.Context, a *attach.Attachment, _ vf.PF, have 
 	}
 	one.where, one.name = "pod", a.Interface
 	a.Ports[0].MAC, a.Ports[0].MTU = a.Ports[0].Resting.MAC, 1500
+	if a.Device == config.DeviceVFIO {
+		a.Ports[0].MAC = a.Settings.MAC
+	}
 	return nil
 }
 
@@ -96,7 +101,7 @@ func (w *World) Release(_ context.Context, a attach.Attachment, pf vf.PF, _ *vf.
 		w.mutex.Unlock()
 		return err
 	}
-	one.where, one.name, one.settings = "", a.Ports[0].Resting.Interface, vf.DefaultSettings()
+	one.where, one.name, one.settings = "", cmp.Or(a.Ports[0].Resting.Interface, HostName), vf.DefaultSettings()
 	w.mutex.Unlock()
 	return w.unclean(a, pf)
 }
@@ -104,7 +109,7 @@ func (w *World) Release(_ context.Context, a attach.Attachment, pf vf.PF, _ *vf.
 func (w *World) unclean(a attach.Attachment, _ vf.PF) error {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	if one := w.vfs[a.Address]; one.where != "" || one.settings != vf.DefaultSettings() || one.name != a.Ports[0].Resting.Interface {
+	if one := w.vfs[a.Address]; one.where != "" || one.settings != vf.DefaultSettings() || one.name != cmp.Or(a.Ports[0].Resting.Interface, HostName) {
 		return fmt.Errorf("not clean: %+v", one)
 	}
 	return nil
@@ -299,4 +304,14 @@ func (w *World) Providers() []*inventory.Provider {
 		p.PF.NumVFs++
 	}
 	return providers
+}
+
+// Reread describes one PF anew.
+func (w *World) Reread(pf vf.PCIAddress) (*inventory.Provider, error) {
+	for _, one := range w.Providers() {
+		if one.PF.Address == pf {
+			return one, nil
+		}
+	}
+	return nil, attach.ErrGone
 }

@@ -55,3 +55,10 @@ func (k *Kernel) serve() {
 		_ = k.Store(name, text) // nobody is there to hear the answer
 	}
 }
+
+// ResetCount is Resets for tests that use Run.
+func (k *Kernel) ResetCount() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.Resets
+}

@@ -1,0 +1,83 @@
+package attach_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+func wantVFIO(vlan uint16, name string) attach.Want {
+	w := want(vlan, name)
+	w.Device = config.DeviceVFIO
+	return w
+}
+
+// TestUserspaceAlwaysHasAMAC: the VF's own address is set by the PF, so that no driver invents one.
+func TestUserspaceAlwaysHasAMAC(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
+	got := b.mustAttach("a", wantVFIO(100, "net1"))
+	if got[0].Device != config.DeviceVFIO || got[0].Driver != "vfio-pci" || got[0].Settings.MAC.String() != attachtest.RestMAC {
+		t.Errorf("%+v", got[0])
+	}
+	b.Release("a")
+	b.eventually("")
+}
+
+// TestCopiesOutliveTheJournal: a device that bears no mark stays its pod's when the journal is lost.
+func TestCopiesOutliveTheJournal(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	b.mustAttach("a", wantVFIO(100, "net1"))
+	if err := os.Remove(filepath.Join(b.dir, "sandboxes/a.json")); err != nil {
+		t.Fatal(err)
+	}
+	after := restart(b)
+	after.eventually("0000:01:10.0 claimed a\n0000:01:10.0 net1 in \"pod\" vlan 100")
+	if refused := after.Reconcile([]attach.Live{{Sandbox: sandbox("a"), Wants: []attach.Want{wantVFIO(100, "net1")}}}); len(refused) != 0 {
+		t.Fatal(refused)
+	}
+	after.mustReady("a")
+	after.Release("a")
+	after.eventually("")
+	if left := append(after.files("sandboxes"), after.files("copies/sandboxes")...); len(left) != 0 {
+		t.Errorf("traces left: %v", left)
+	}
+}
+
+// TestHostNetwork: a pod of the host's network may have what it drives itself; its end is its first process's.
+func TestHostNetwork(t *testing.T) {
+	if !vf.SeesProcesses() {
+		t.Skip("not in the host's PID namespace")
+	}
+	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
+	process := exec.Command("sleep", "60")
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pod := attach.Sandbox{ID: "a", Namespace: "prod", Name: "a", PID: process.Process.Pid}
+	if err := b.Attach(pod, []attach.Want{want(1, "net1")}, false); err == nil {
+		t.Fatalf("a network interface for a host-network pod: %v", err)
+	}
+	if err := b.Attach(pod, []attach.Want{wantVFIO(1, "net1")}, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.mustReady("a"); !strings.Contains(string(got[0].Result), `"name":"net1"`) {
+		t.Errorf("result: %s", got[0].Result)
+	}
+	b.Sweep()
+	if !b.Known("a") {
+		t.Fatal("the sandbox was released while its process lives")
+	}
+	if err := process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = process.Wait() // it was killed
+	b.Sweep()
+	b.eventually("")
+}
