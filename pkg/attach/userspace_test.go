@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
@@ -45,6 +46,12 @@ func TestCopiesOutliveTheJournal(t *testing.T) {
 	after.mustReady("a")
 	after.Release("a")
 	after.eventually("")
+	for range 100 {
+		if !after.Known("a") {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	if left := append(after.files("sandboxes"), after.files("copies/sandboxes")...); len(left) != 0 {
 		t.Errorf("traces left: %v", left)
 	}

@@ -13,9 +13,39 @@ type Container struct {
 	Command    []string // default: the image's own, which sleeps
 	Env        map[string]string
 	Privileged bool
-	Devices    []*cri.Device
-	Mounts     []*cri.Mount
-	Attempt    uint32
+	// RunAsUser and RunAsGroup are those of its first process; 0 is root's.
+	RunAsUser, RunAsGroup int64
+	Groups                []int64 // supplemental ones
+	// NoCapabilities drops all of them for good: no program in it can gain one.
+	NoCapabilities bool
+	Devices        []*cri.Device
+	Mounts         []*cri.Mount
+	// CPUShares is its part of a busy CPU, where others have 1024.
+	CPUShares int64
+	Attempt   uint32
+}
+
+// UserlandMounts give a container the guest's own programs, read-only, for those that its image lacks. The image's are in
+// /bin and stay; a program of the guest's is called by its path below /usr.
+func UserlandMounts() []*cri.Mount {
+	mount := func(host, container string) *cri.Mount {
+		return &cri.Mount{HostPath: host, ContainerPath: container, Readonly: true}
+	}
+	// The links that make /lib and /lib64 parts of /usr are the guest's and not the image's.
+	return []*cri.Mount{mount("/usr", "/usr"), mount("/usr/lib", "/lib"), mount("/usr/lib64", "/lib64")}
+}
+
+func (c Container) security(namespaces *cri.NamespaceOption) *cri.LinuxContainerSecurityContext {
+	security := &cri.LinuxContainerSecurityContext{
+		NamespaceOptions: namespaces, Privileged: c.Privileged, SupplementalGroups: c.Groups, NoNewPrivs: c.NoCapabilities,
+	}
+	if c.RunAsUser != 0 || c.RunAsGroup != 0 { // CRI refuses a group without a user
+		security.RunAsUser, security.RunAsGroup = &cri.Int64Value{Value: c.RunAsUser}, &cri.Int64Value{Value: c.RunAsGroup}
+	}
+	if c.NoCapabilities {
+		security.Capabilities = &cri.Capability{DropCapabilities: []string{"ALL"}}
+	}
+	return security
 }
 
 // CreateContainer makes a container in a sandbox that this client made.
@@ -41,10 +71,10 @@ func (c *CRI) CreateContainer(ctx context.Context, sandbox string, container Con
 		},
 		Devices: container.Devices,
 		Mounts:  container.Mounts,
-		Linux: &cri.LinuxContainerConfig{SecurityContext: &cri.LinuxContainerSecurityContext{
-			NamespaceOptions: pod.Linux.SecurityContext.NamespaceOptions,
-			Privileged:       container.Privileged,
-		}},
+		Linux: &cri.LinuxContainerConfig{
+			SecurityContext: container.security(pod.Linux.SecurityContext.NamespaceOptions),
+			Resources:       &cri.LinuxContainerResources{CpuShares: container.CPUShares},
+		},
 	}
 	for key, value := range container.Env {
 		config.Envs = append(config.Envs, &cri.KeyValue{Key: key, Value: []byte(value)})
@@ -69,11 +99,16 @@ func (c *CRI) StartContainer(ctx context.Context, container string) error {
 // StartIn makes and starts a container in a sandbox, and returns its id.
 // Without a command it sleeps.
 func (c *CRI) StartIn(ctx context.Context, sandbox, name string, command ...string) (string, error) {
-	container, err := c.CreateContainer(ctx, sandbox, Container{Name: name, Command: command})
+	return c.Launch(ctx, sandbox, Container{Name: name, Command: command})
+}
+
+// Launch makes and starts a container in a sandbox, and returns its id.
+func (c *CRI) Launch(ctx context.Context, sandbox string, container Container) (string, error) {
+	id, err := c.CreateContainer(ctx, sandbox, container)
 	if err != nil {
 		return "", err
 	}
-	return container, c.StartContainer(ctx, container)
+	return id, c.StartContainer(ctx, id)
 }
 
 // StopContainer kills a container and waits for its end.

@@ -60,6 +60,12 @@ func (g *Guest) Shell(ctx context.Context, script string) (Output, error) {
 	return g.run(ctx, shellCommand(script))
 }
 
+// LoadModules loads kernel modules with all that they need.
+func (g *Guest) LoadModules(ctx context.Context, names ...string) error {
+	_, err := g.Run(ctx, append([]string{"modprobe", "--all"}, names...)...)
+	return err
+}
+
 // shellCommand is a script with its arguments $1, $2, ….
 func shellCommand(script string, args ...string) protocol.Command {
 	return protocol.Command{Argv: append([]string{"bash", "-euo", "pipefail", "-c", script, "script"}, args...)}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,8 +19,8 @@ const (
 
 // imageParts are the folders that the guest's root is put together from.
 type imageParts struct {
-	userland, containerd, cni string
-	kernel                    kernelFiles
+	userland, testpmd, containerd, cni string
+	kernel                             kernelFiles
 }
 
 // writeImage makes the guest's root: an ext4 that is only ever read, so that
@@ -29,6 +30,7 @@ func writeImage(ctx context.Context, place string, parts imageParts) error {
 	defer os.RemoveAll(root)
 	for _, copying := range [][2]string{
 		{parts.userland, root},
+		{parts.testpmd, root},
 		{parts.containerd, root + binDir},
 		{parts.cni, root + cniDir},
 		{parts.kernel.modules, filepath.Join(root, "usr/lib/modules", parts.kernel.release)},
@@ -91,6 +93,28 @@ func prune(root string) error {
 	}
 	for _, dir := range sound {
 		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return pruneTestpmd(root)
+}
+
+// pruneTestpmd leaves out DPDK's other programs and the drivers that testpmd does without.
+func pruneTestpmd(root string) error {
+	programs, err := filepath.Glob(filepath.Join(root, "usr/bin/dpdk-*"))
+	if err != nil {
+		return err
+	}
+	drivers, err := filepath.Glob(filepath.Join(root, "usr/lib/x86_64-linux-gnu/dpdk/pmds-*/*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range append(programs, drivers...) {
+		name, _, _ := strings.Cut(filepath.Base(file), ".so")
+		if name == "dpdk-testpmd" || slices.Contains(testpmdDrivers, strings.TrimPrefix(name, "librte_")) {
+			continue
+		}
+		if err := os.Remove(file); err != nil {
 			return err
 		}
 	}

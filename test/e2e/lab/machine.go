@@ -42,6 +42,8 @@ type Options struct {
 	VFs    int      // VFs per PF, made before Boot returns; default DefaultVFs
 	Memory string   // as QEMU takes it; default 3G
 	Args   []string // more arguments for the kernel
+	// HugePages is how many huge pages of 2 MB are taken out of the memory.
+	HugePages int
 	// State is a file for what is to outlive the guest: its /var/lib. Boot makes
 	// it when it is not there, and only one guest at a time may use it. Default:
 	// /var/lib is memory.
@@ -118,6 +120,9 @@ func (m machine) append() string {
 	}
 	for n, nic := range m.options.NICs {
 		words = append(words, fmt.Sprintf("%s=%s@%s", protocol.ArgNIC, nic.Name, pciAddress(n)))
+	}
+	if m.options.HugePages > 0 {
+		words = append(words, fmt.Sprintf("hugepagesz=2M hugepages=%d", m.options.HugePages))
 	}
 	return strings.Join(append(words, m.options.Args...), " ")
 }

@@ -79,9 +79,10 @@ func busyboxLayer(busybox string) ([]byte, error) {
 		_, failed := out.Write(data)
 		err = errors.Join(err, failed)
 	}
-	for _, dir := range []string{"bin", "dev", "etc", "proc", "sys", "run", "tmp", "root"} {
+	for _, dir := range []string{"bin", "dev", "etc", "proc", "sys", "run", "root"} {
 		add(tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}, nil)
 	}
+	add(tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777}, nil)
 	add(tar.Header{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755}, program)
 	add(tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0:root:/root:/bin/sh\n"))
 	add(tar.Header{Typeflag: tar.TypeReg, Name: "etc/group", Mode: 0o644}, []byte("root:x:0:\n"))

@@ -32,7 +32,25 @@ var (
 		},
 		check: "usr/bin/busybox",
 	}
+	// testpmd is DPDK's own test program. Its closure holds compilers' files, systemd and Python for other
+	// programs; what is not named here is in userland or not needed.
+	testpmd = debs{
+		packages: []string{"dpdk-dev"},
+		unpack: []string{
+			"dpdk-dev_*", "librte-*", "ibverbs-providers_*", "libfdt1_*", "libibverbs1_*", "libjansson4_*",
+			"libnl-3-200_*", "libnl-route-3-200_*", "libnuma1_*",
+		},
+		check: "usr/bin/dpdk-testpmd",
+	}
 )
+
+// testpmdDrivers are those of DPDK's drivers that stay: e1000 drives the lab's VFs, mempool_ring holds their packets, and
+// testpmd is linked against the others. Every one in the folder is loaded at each start, which takes seconds for all.
+var testpmdDrivers = []string{
+	"bus_auxiliary", "bus_dpaa", "bus_pci", "bus_vdev", "common_dpaax", "common_iavf", "common_mlx5",
+	"crypto_scheduler", "mempool_dpaa", "mempool_ring", "net_bnxt", "net_bond", "net_dpaa", "net_e1000",
+	"net_i40e", "net_iavf", "net_ice", "net_ixgbe", "net_mlx5",
+}
 
 // initialModules is what the kernel needs to reach its root. (ext4 asks for a
 // crc32c by its purpose, which modules.dep does not say.)

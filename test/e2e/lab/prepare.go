@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -78,13 +79,16 @@ func prepare(ctx context.Context, c *cache, src source) (*Assets, error) {
 		return nil, err
 	}
 	parts := imageParts{userland: user, kernel: k}
+	if parts.testpmd, err = c.debs(ctx, "testpmd", testpmd); err != nil {
+		return nil, err
+	}
 	if parts.cni, err = c.tools(ctx, src, "cni"); err != nil {
 		return nil, err
 	}
 	if parts.containerd, err = c.tools(ctx, src, "containerd"); err != nil {
 		return nil, err
 	}
-	names := key(recipe, filepath.Base(user), filepath.Base(indexed), filepath.Base(parts.cni), filepath.Base(parts.containerd))
+	names := key(recipe, strings.Join(testpmdDrivers, " "), filepath.Base(user), filepath.Base(parts.testpmd), filepath.Base(indexed), filepath.Base(parts.cni), filepath.Base(parts.containerd))
 	image, err := c.artefact("image", names, func(dir string) error {
 		return writeImage(ctx, filepath.Join(dir, "root.ext4"), parts)
 	})

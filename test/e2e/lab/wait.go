@@ -35,6 +35,9 @@ func poll(ctx context.Context, limit time.Duration, try func(context.Context) er
 	}
 }
 
+// GiveUp marks an error that Eventually is not to wait out.
+func GiveUp(err error) error { return final{err} }
+
 // Eventually tries until it succeeds, for at most limit; then the error is the
 // last try's. It is for a state of the guest that comes a little later.
 func Eventually(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
