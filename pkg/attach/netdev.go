@@ -216,30 +216,36 @@ func (n Netdev) readBack(a *Attachment, port *Port, first bool, ns *vf.Namespace
 	return nil
 }
 
-// home finds the VF's interfaces in the host, by port.
+// home finds the VF's interfaces in the host, by port. A name that is gone by the time it is looked up may have been
+// changed (udev does that right after a driver has made the interface), so the names are read again once.
 func (n Netdev) home(address vf.PCIAddress) ([]vf.Interface, error) {
-	names, err := n.Host.Interfaces(address)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", address, ErrGone)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var links []vf.Interface
-	for _, name := range names {
-		link, err := n.Host.Interface(name)
-		if errors.Is(err, vf.ErrNoInterface) {
-			continue // on its way
+	for again := true; ; again = false {
+		names, err := n.Host.Interfaces(address)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w", address, ErrGone)
 		}
 		if err != nil {
 			return nil, err
 		}
-		links = append(links, link)
+		var links []vf.Interface
+		for _, name := range names {
+			link, err := n.Host.Interface(name)
+			if errors.Is(err, vf.ErrNoInterface) {
+				continue // on its way
+			}
+			if err != nil {
+				return nil, err
+			}
+			links = append(links, link)
+		}
+		switch {
+		case len(links) < len(names) && again:
+		case len(links) == 0:
+			return nil, fmt.Errorf("%s in the host: %w", address, vf.ErrNoInterface)
+		default:
+			return slices.Clip(links), nil
+		}
 	}
-	if len(links) == 0 {
-		return nil, fmt.Errorf("%s in the host: %w", address, vf.ErrNoInterface)
-	}
-	return slices.Clip(links), nil
 }
 
 // poll asks again, more and more rarely, until the answer is nil, the VF is gone, or ctx ends; it gives the last answer.

@@ -41,12 +41,15 @@ func (h *Host) Unheld(ctx context.Context, procDir string, address vf.PCIAddress
 	if err != nil {
 		return err
 	}
-	paths, err := h.ownNodes(address, driver)
-	if err != nil || len(paths) == 0 {
-		return err
-	}
 	busy, err := h.Busy(address)
 	if err != nil {
+		return err
+	}
+	paths, err := h.ownNodes(address, driver)
+	if err != nil || len(paths) == 0 {
+		if busy { // an unbind that waits for its user has no driver any more
+			err = errors.Join(fmt.Errorf("%s: %w", address, ErrHeld), err)
+		}
 		return err
 	}
 	holders, err := Holders(ctx, procDir, paths...)

@@ -21,18 +21,23 @@ func (h *Host) CreateVFs(ctx context.Context, pf PF, n int, driverless bool) err
 	if err := h.write(name, strconv.Itoa(n)); err != nil {
 		return fmt.Errorf("create %d VFs on %s: %w", n, pf.Name(), err)
 	}
+	made := time.Time{}
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		vfs, err := h.VFs(pf.Address)
 		if err != nil {
 			return err
 		}
-		bound := 0
+		bound, named := 0, true
 		for _, one := range vfs {
 			if driverless || (one.Driver != "" && len(one.Interfaces) > 0) {
 				bound++
 			}
+			named = named && !h.enumerated(one)
 		}
-		if bound == n {
+		if bound == n && made.IsZero() {
+			made = time.Now()
+		}
+		if bound == n && (named || time.Since(made) > namingTime) {
 			return nil
 		}
 		select {
@@ -41,6 +46,21 @@ func (h *Host) CreateVFs(ctx context.Context, pf PF, n int, driverless bool) err
 		case <-time.After(pause):
 		}
 	}
+}
+
+// namingTime is how long udev is given to name interfaces; where there is no udev, they keep the kernel's names.
+const namingTime = time.Second
+
+// enumerated tells whether an interface of a VF has a name of the kernel's still, such as eth4 (NET_NAME_ENUM of
+// linux/netdevice.h), which udev may be about to change.
+func (h *Host) enumerated(one VF) bool {
+	for _, name := range one.Interfaces {
+		kind, err := h.number(path.Join(pciDevices, one.Address.String(), "net", name, "name_assign_type"))
+		if err == nil && kind == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *Host) raise(ctx context.Context, pf PF) error {

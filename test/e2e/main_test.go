@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +124,8 @@ type subject struct {
 	config string
 	// before is the state of the VFs before the test.
 	before string
+	// newVFs tells that the test's VFs are created anew, and have other addresses than before.
+	newVFs bool
 }
 
 // ctx outlives the test, for what is to be ended after it.
@@ -156,16 +159,20 @@ func (s *subject) shell(format string, args ...any) string {
 // MTU and whether it is up. It is compared as text.
 func (s *subject) state() string {
 	s.T.Helper()
-	return s.shell(`
+	state := s.shell(`
 for pf in pf0 pf1; do
 	ip link show $pf | grep -o 'vf .*' | sed 's/ *$//' | sed "s/^/$pf /"
 	for vf in /sys/class/net/$pf/device/virtfn*; do
 		name=$(ls $vf/net 2>/dev/null) || name=
-		if [ -z "$name" ]; then echo "$(basename $(readlink $vf)) is away"; continue; fi
+		if [ -z "$name" ]; then echo "$(basename $(readlink $vf)) is away, driver $(basename $(readlink $vf/driver))"; continue; fi
 		flags=$(cat /sys/class/net/$name/flags)
 		echo "$(basename $(readlink $vf)) $name $(cat /sys/class/net/$name/address) mtu $(cat /sys/class/net/$name/mtu) up $((flags & 1)) promisc $(((flags>>8)&1))"
 	done
 done`)
+	if s.newVFs {
+		state = regexp.MustCompile(`([[:xdigit:]]{2}:){5}[[:xdigit:]]{2}`).ReplaceAllString(state, "MAC")
+	}
+	return state
 }
 
 // clean waits until every VF is free by the daemon's word and as it was before by the kernel's.

@@ -63,6 +63,8 @@ func twoPodsPing(s *subject) {
 // network is one attachment in networks.json, by the contract.
 type network struct {
 	Network, Interface, PCIAddress, PF, Device, Driver, MAC string
+	VFToken                                                 string
+	DeviceNodes                                             []string
 	VFID, MTU, NUMANode, IOMMUGroup                         int
 	VLAN                                                    struct{ ID int }
 	IPs                                                     []string

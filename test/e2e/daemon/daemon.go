@@ -26,14 +26,15 @@ const (
 // limit bounds what the daemon is waited for. It takes a second on an idle machine.
 const limit = time.Minute
 
-// Build builds the program for the guest, from the tree that the working folder belongs to, and gives its path.
-func Build(ctx context.Context, dir string) (string, error) {
+// Build builds the program for the guest, from the tree that the working folder belongs to, and gives its path. The tags
+// are those of go build.
+func Build(ctx context.Context, dir string, tags ...string) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module: %w", err)
 	}
 	path := filepath.Join(dir, "nri-sriov")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "./cmd/nri-sriov")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", strings.Join(tags, ","), "-o", path, "./cmd/nri-sriov")
 	build.Dir, build.Env = strings.TrimSpace(string(root)), append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build nri-sriov: %w\n%s", err, output)
@@ -43,6 +44,9 @@ func Build(ctx context.Context, dir string) (string, error) {
 
 // Daemon is nri-sriov in a guest.
 type Daemon struct {
+	// Env is added to the environment of the next start.
+	Env []string
+
 	guest   *lab.Guest
 	process *lab.Process
 }
@@ -82,7 +86,7 @@ func (d *Daemon) Start(ctx context.Context, args ...string) error {
 // Launch starts the daemon and does not wait.
 func (d *Daemon) Launch(ctx context.Context, args ...string) error {
 	argv := append([]string{Binary, "run", "--log-level", "debug"}, args...)
-	process, err := d.guest.Start(ctx, "nri-sriov", nil, argv...)
+	process, err := d.guest.Start(ctx, "nri-sriov", d.Env, argv...)
 	if err != nil {
 		return err
 	}
