@@ -28,6 +28,8 @@ const (
 	firstReconnect = 100 * time.Millisecond
 	maxReconnect   = 10 * time.Second
 	createVFsTime  = 5 * time.Minute
+	// stopTime is less than the 90 s after which systemd would kill.
+	stopTime = 60 * time.Second
 )
 
 // daemon is the wiring of `nri-sriov run`.
@@ -141,7 +143,12 @@ func (d *daemon) stop() {
 		stop()
 	}
 	if d.attacher != nil {
-		d.attacher.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		if err := d.attacher.Wait(ctx); err != nil {
+			d.log.WithError(err).Error("nri-sriov ends in the midst of its work")
+			return // what it works with stays open
+		}
 	}
 	if d.host != nil {
 		if err := d.host.Close(); err != nil {

@@ -226,7 +226,11 @@ func (e *entry) groups() []inventory.Group {
 
 // start runs one attempt in a goroutine of its own; the caller holds the mutex.
 func (a *Attacher) start(e *entry, attempt func(context.Context, *entry) error) {
-	ctx, cancel := context.WithTimeout(a.ctx, a.times.Attach)
+	count := 1 // VFs of one PF come one after the other
+	for _, want := range e.wants {
+		count = max(count, len(want.Interfaces))
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, time.Duration(count)*a.times.Attach)
 	e.phase, e.cancel, e.settled = attaching, cancel, make(chan struct{})
 	settled := e.settled
 	a.lives.Go(func() {
@@ -351,5 +355,18 @@ func await(end chan struct{}) {
 	}
 }
 
-// Wait waits for all work to end, after the context given to New has ended.
-func (a *Attacher) Wait() { a.lives.Wait() }
+// Wait waits for all work to end, after the context given to New has ended. When ctx ends first, the error names the PFs
+// that are at work still: a driver may hang for ever.
+func (a *Attacher) Wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		a.lives.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("work is still under way on %v; the next daemon goes on from the journal: %w", a.workers.atWork(), ctx.Err())
+	}
+}

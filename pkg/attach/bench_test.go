@@ -31,6 +31,12 @@ type bench struct {
 // start runs an Attacher on the world, with the journal in dir, as a daemon that starts.
 func start(t *testing.T, w *attachtest.World, dir string) *bench {
 	t.Helper()
+	return startWith(t, w, w, dir)
+}
+
+// startWith is start with another device than the world itself.
+func startWith(t *testing.T, w *attachtest.World, device attach.Device, dir string) *bench {
+	t.Helper()
 	j, err := journal.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -48,11 +54,16 @@ func start(t *testing.T, w *attachtest.World, dir string) *bench {
 	ctx, cancel := context.WithCancel(t.Context())
 	pool := inventory.NewPool(w.Providers())
 	a := attach.New(ctx, attach.Options{
-		Pool: pool, Journal: j, Copies: copies, Reread: w.Reread, Results: results, Device: w, Address: w, Announce: w, Settings: w.SettingsOf, Open: vf.OpenNamespace, Log: log,
+		Pool: pool, Journal: j, Copies: copies, Reread: w.Reread, Results: results, Device: device, Address: w, Announce: w, Settings: w.SettingsOf, Open: vf.OpenNamespace, Log: log,
 		Times: attach.Times{Attach: 5 * time.Second, Release: 5 * time.Second, Retry: time.Millisecond, MaxRetry: 10 * time.Millisecond, Absent: time.Hour},
 	})
 	b := &bench{Attacher: a, T: t, world: w, pool: pool, dir: dir}
-	t.Cleanup(func() { cancel(); a.Wait() })
+	t.Cleanup(func() {
+		cancel()
+		if err := a.Wait(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	records, _, err := j.Load()
 	if err != nil {
 		t.Fatal(err)

@@ -147,7 +147,7 @@ func (a *Attacher) resume(e *entry) {
 
 // haveNow asks the PF what it has set for a VF.
 func (a *Attacher) haveNow(pf vf.PF, one Attachment) (vf.Settings, error) {
-	if one.Whole {
+	if !one.setByPF() {
 		return one.Settings, nil
 	}
 	settings, err := a.settings(pf)

@@ -4,7 +4,7 @@ import "time"
 
 // Times bound the waits. All of them are off the hooks but for those that a caller's context bounds.
 type Times struct {
-	// Attach and Release bound one try.
+	// Attach bounds one try for each VF of an entry, Release one try.
 	Attach, Release time.Duration
 	// Retry is the pause after the first failed release; it doubles up to MaxRetry.
 	Retry, MaxRetry time.Duration

@@ -1,6 +1,7 @@
 package attach_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,4 +88,54 @@ func TestHostNetwork(t *testing.T) {
 	_ = process.Wait() // it was killed
 	b.Sweep()
 	b.eventually("")
+}
+
+// stuck is a world in which the driver of one PF never answers.
+type stuck struct {
+	*attachtest.World
+	pf vf.PCIAddress
+	// answer ends the silence.
+	answer chan struct{}
+}
+
+func (s *stuck) Attach(ctx context.Context, a *attach.Attachment, pf vf.PF, have vf.Settings, ns *vf.Namespace) error {
+	if a.PF == s.pf {
+		<-s.answer
+	}
+	return s.World.Attach(ctx, a, pf, have, ns)
+}
+
+// TestADriverThatHangs holds up the pods of its PF, and nothing else: neither other PFs' pods nor the end of the daemon.
+func TestADriverThatHangs(t *testing.T) {
+	world := attachtest.NewWorld(2, 1)
+	device := &stuck{World: world, pf: vf.PCIAddress{Bus: 1}, answer: make(chan struct{})}
+	b := startWith(t, world, device, t.TempDir())
+	t.Cleanup(func() { close(device.answer) })      // before the bench waits for all work
+	for _, id := range []string{"hangs", "works"} { // the first PF first
+		if err := b.Attach(sandbox(id), []attach.Want{wantVFIO(1, "net1")}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.mustReady("works")
+	b.Release("works")
+	for range 500 {
+		if !b.Known("works") {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := b.Ready(ctx, "hangs"); err == nil || !strings.Contains(err.Error(), "net1 attaching (0000:01:10.0); the container is tried again") {
+		t.Errorf("the gate says %v", err)
+	}
+	b.Sweep()
+	if pods := b.Pods(); len(pods) != 1 {
+		t.Errorf("pods: %+v", pods)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := b.Wait(ctx); err == nil || !strings.Contains(err.Error(), "0000:01:00.0") {
+		t.Errorf("the daemon's end: %v", err)
+	}
 }

@@ -80,3 +80,16 @@ func (w *workers) withdraw(one *worker, p *piece) bool {
 	}
 	return false
 }
+
+// atWork lists the PFs whose workers are busy.
+func (w *workers) atWork() []vf.PCIAddress {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	var busy []vf.PCIAddress
+	for pf, one := range w.byPF {
+		if one.busy {
+			busy = append(busy, pf)
+		}
+	}
+	return busy
+}

@@ -86,7 +86,9 @@ func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox
 	t.Cleanup(func() {
 		cancel()
 		r.Adaptation.Stop()
-		r.node.Attacher.Wait()
+		if err := r.node.Attacher.Wait(context.Background()); err != nil {
+			t.Error(err)
+		}
 	})
 	return r
 }

@@ -180,15 +180,6 @@ func (h *Host) Interfaces(address PCIAddress) ([]string, error) {
 	return h.interfaces(dir)
 }
 
-// IOMMU tells whether the kernel has IOMMU groups, which is how it shows that an IOMMU is on.
-func (h *Host) IOMMU() (bool, error) {
-	groups, err := h.readDir("kernel/iommu_groups")
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return len(groups) > 0, err
-}
-
 var uplinkPort = regexp.MustCompile(`^p[0-9]+$`)
 
 // uplink picks the PF's own interface: in switchdev mode the representors of its VFs stand beside it, told apart by

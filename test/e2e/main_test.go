@@ -186,7 +186,7 @@ func (s *subject) clean() {
 		s.T.Errorf("the VFs are not as before\n--- before\n%s\n--- now\n%s", s.before, now)
 	}
 	err := lab.Eventually(s.ctx(), 10*time.Second, func(ctx context.Context) error {
-		output, err := s.Guest.Shell(ctx, "ls -A /run/nri-sriov/results /run/nri-sriov/networks /var/lib/nri-sriov/sandboxes | grep -v : || true")
+		output, err := s.Guest.Shell(ctx, "cd /run/nri-sriov; ls -A results networks sandboxes /var/lib/nri-sriov/sandboxes $(ls -d /dev/hugepages/nri-sriov) 2>/dev/null | grep -v : || true")
 		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
 			err = fmt.Errorf("traces of pods are left: %s", left)
 		}

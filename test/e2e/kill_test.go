@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+)
+
+// fragile is the program with failpoints, built once for all tests.
+var fragile = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "nri-sriov-e2e-")
+	if err != nil {
+		return "", err
+	}
+	return daemon.Build(context.Background(), dir, "failpoints")
+})
+
+const (
+	// armed is the file that lets the daemon count its steps.
+	armed = "/run/failpoint"
+	// maxSteps bounds the tests: no attach or release of one VF has as many.
+	maxSteps = 60
+	maxWait  = time.Minute
+)
+
+// TestKilledAtEachStep kills the daemon after each change that it makes of the kernel's state or of its files while it
+// gives a VF to a pod that drives it itself, and while it takes it back: one run per step. After the restart the pod has
+// its VF, and a pod that is gone has left nothing.
+func TestKilledAtEachStep(t *testing.T) {
+	t.Parallel()
+	guest := lab.Start(t, lab.Options{})
+	path, err := fragile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed, err := daemon.Install(t.Context(), guest, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := (&bench{Guest: guest, Daemon: installed}).runtime(t, lab.ContainerdOptions{})
+	for _, network := range []string{"cold", "woken"} {
+		for _, way := range []string{"Attach", "Release"} {
+			t.Run(network+way, func(t *testing.T) {
+				s := &subject{bench: all.bench, T: t, config: dpdkConfig}
+				s.startWarm()
+				steps := 1
+				for ; steps <= maxSteps && !t.Failed(); steps++ {
+					if !s.killedAt(network, way, steps) {
+						break
+					}
+				}
+				if steps < 5 || steps > maxSteps {
+					t.Errorf("the daemon was killed at %d steps", steps-1)
+				}
+				t.Logf("killed after each of %d steps", steps-1)
+			})
+		}
+	}
+}
+
+// killedAt has the daemon killed at a step, and answers whether there was such a step.
+func (s *subject) killedAt(network, way string, step int) bool {
+	s.T.Helper()
+	s.restartWith(fmt.Sprintf("NRI_SRIOV_FAILPOINT=any:%d", step), "NRI_SRIOV_FAILPOINT_ARM="+armed)
+	if way == "Attach" {
+		s.shell("touch " + armed)
+	}
+	sandbox, err := s.pod("pod", network)
+	if err == nil && way == "Release" {
+		s.container(sandbox, "app")
+		s.shell("touch " + armed)
+		s.removeAll()
+	}
+	died := s.settled(way)
+	if died {
+		s.restartWith()
+	}
+	s.shell("rm -f " + armed)
+	if way == "Attach" {
+		s.must(err)
+		networks := s.networks(s.container(sandbox, "app"))
+		if len(networks) != 1 || networks[0].MAC == "" {
+			s.T.Errorf("step %d: the pod is told of %+v", step, networks)
+		}
+		s.removeAll()
+	}
+	s.clean()
+	if s.T.Failed() {
+		s.T.Logf("this was after step %d", step)
+	}
+	return died
+}
+
+// restartWith starts the daemon anew, with variables of failpoints.
+func (s *subject) restartWith(env ...string) {
+	s.T.Helper()
+	if running, err := s.Daemon.Process().Running(s.ctx()); err == nil && running {
+		s.must(s.Daemon.Kill(s.ctx()))
+	}
+	s.Daemon.Env = env
+	s.must(s.Daemon.Start(s.ctx()))
+	s.Daemon.Env = nil
+}
+
+// settled waits until the daemon has died, or has done all that was to be done.
+func (s *subject) settled(way string) (died bool) {
+	s.T.Helper()
+	defer func() {
+		if !died { // the last steps come after what can be seen
+			time.Sleep(200 * time.Millisecond)
+			running, err := s.Daemon.Process().Running(s.ctx())
+			s.must(err)
+			died = !running
+		}
+	}()
+	s.must(lab.Eventually(s.ctx(), maxWait, func(ctx context.Context) error {
+		running, err := s.Daemon.Process().Running(ctx)
+		if err != nil {
+			return err
+		}
+		if died = !running; died {
+			return nil
+		}
+		pods, err := s.Pods(ctx)
+		if err != nil {
+			return err
+		}
+		if way == "Release" && len(pods.Pods) == 0 {
+			return nil
+		}
+		if way == "Attach" && len(pods.Pods) == 1 && strings.HasPrefix(pods.Pods[0].Attachments[0].State, "attached") {
+			return nil
+		}
+		return fmt.Errorf("not settled: %+v", pods)
+	}))
+	return died
+}
