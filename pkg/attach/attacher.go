@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -182,38 +181,6 @@ func (a *Attacher) begin(e *entry) error {
 	e.claim, e.ns, e.attachments, e.err = claim, ns, nil, nil
 	a.start(e, a.attach)
 	return nil
-}
-
-// podNamespace opens the sandbox's network namespace. A host-network pod has none, and nothing to be moved into one.
-func (a *Attacher) podNamespace(e *entry) (*vf.Namespace, error) {
-	if e.sandbox.NetNS == "" && e.sandbox.PID != 0 && e.needsNone() {
-		return nil, nil
-	}
-	ns, err := a.open(e.sandbox.NetNS)
-	if err != nil {
-		return nil, fmt.Errorf("the pod's network namespace: %w", err)
-	}
-	if ns.Inode() == a.host {
-		return nil, errors.Join(fmt.Errorf("the pod's network namespace %s is the host's", e.sandbox.NetNS), ns.Close())
-	}
-	return ns, nil
-}
-
-// needsNone tells whether nothing of a sandbox goes into its network namespace.
-func (e *entry) needsNone() bool {
-	return !slices.ContainsFunc(e.wants, func(want Want) bool { return want.Device != config.DeviceVFIO }) &&
-		!slices.ContainsFunc(e.attachments, func(one Attachment) bool { return one.Device != config.DeviceVFIO })
-}
-
-// identify writes down by what the sandbox is told from a later one.
-func (e *entry) identify(ns *vf.Namespace) {
-	if ns != nil {
-		e.sandbox.NetNSInode = ns.Inode()
-		return
-	}
-	if start, err := vf.ProcessStart(e.sandbox.PID); err == nil && vf.SeesProcesses() {
-		e.sandbox.PIDStart = start
-	}
 }
 
 func (e *entry) groups() []inventory.Group {

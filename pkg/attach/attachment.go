@@ -14,22 +14,6 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
-// Sandbox is what the runtime tells of a pod's sandbox.
-type Sandbox struct {
-	ID        string `json:"id"`
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-	UID       string `json:"uid"`
-	// NetNS is the path of its network namespace; empty for a host-network pod.
-	NetNS string `json:"netns"`
-	// NetNSInode tells the namespace from a later one at the same path.
-	NetNSInode uint64 `json:"netnsInode"`
-	// PID is the sandbox's first process, 0 when the runtime does not tell. PIDStart, in clock ticks after the boot,
-	// tells it from a later one; it is 0 for a pod that has a network namespace, and while it is not known.
-	PID      int    `json:"pid,omitempty"`
-	PIDStart uint64 `json:"pidStart,omitempty"`
-}
-
 // Want is one granted entry of a pod's request: VFs of one PF, or the PF itself, and what is to be made of them.
 type Want struct {
 	Network string

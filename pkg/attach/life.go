@@ -238,18 +238,6 @@ func (a *Attacher) copyOf(e *entry) []Attachment {
 	return slices.Clone(e.attachments)
 }
 
-// letGo closes the namespace of an entry.
-func (e *entry) letGo() {
-	closeNamespace(e.ns)
-	e.ns = nil
-}
-
-func closeNamespace(ns *vf.Namespace) {
-	if ns != nil {
-		_ = ns.Close() // nothing was written through it
-	}
-}
-
 func (a *Attacher) logOf(sandbox Sandbox, one Attachment) *logrus.Entry {
 	return a.log.WithFields(sandboxFields(sandbox)).WithFields(logrus.Fields{
 		"pci": one.Address.String(), "pf": one.PFName, "vf": one.VFID, "interface": one.Interface, "network": one.Network,

@@ -69,21 +69,6 @@ func (a *Attacher) adopt(r record) {
 	}
 }
 
-// ended tells whether the sandbox is over: its network namespace is gone or, where it has none of its own, its first
-// process. While in doubt it is not.
-func (a *Attacher) ended(e *entry) bool {
-	if e.sandbox.NetNS == "" {
-		start, err := vf.ProcessStart(e.sandbox.PID)
-		known := e.sandbox.PIDStart != 0 && vf.SeesProcesses()
-		return known && (errors.Is(err, vf.ErrNoProcess) || err == nil && start != e.sandbox.PIDStart)
-	}
-	inode, err := vf.NamespaceInode(e.sandbox.NetNS)
-	if err != nil {
-		return errors.Is(err, vf.ErrNoNamespace)
-	}
-	return e.sandbox.NetNSInode != 0 && inode != e.sandbox.NetNSInode
-}
-
 // randomMAC is a locally administered unicast address.
 func randomMAC() vf.MAC {
 	var mac vf.MAC
@@ -128,7 +113,7 @@ func (a *Attacher) reconcile(id string, live Live, found bool) {
 
 // resume finishes what a killed daemon began, or sees that nothing is missing. The caller holds the mutex.
 func (a *Attacher) resume(e *entry) {
-	ns, err := a.open(e.sandbox.NetNS)
+	ns, err := a.podNamespace(e)
 	if err != nil {
 		return // the sweep looks again
 	}

@@ -78,6 +78,11 @@ func TestHostNetwork(t *testing.T) {
 	if got := b.mustReady("a"); !strings.Contains(string(got[0].Result), `"name":"net1"`) {
 		t.Errorf("result: %s", got[0].Result)
 	}
+	b = restart(b)
+	if refused := b.Reconcile([]attach.Live{{Sandbox: pod, Wants: []attach.Want{wantVFIO(1, "net1")}}}); len(refused) != 0 {
+		t.Fatal(refused)
+	}
+	b.mustReady("a")
 	b.Sweep()
 	if !b.Known("a") {
 		t.Fatal("the sandbox was released while its process lives")
