@@ -185,6 +185,13 @@ func wholeVFIO(s *subject) {
 	s.must(s.Daemon.Start(s.T.Context()))
 	s.attached(1)
 	s.removeAll()
+	s.must(lab.Eventually(s.T.Context(), time.Minute, func(ctx context.Context) error {
+		free, err := s.AllFree(ctx)
+		if err == nil && free != 14 {
+			err = fmt.Errorf("%d VFs are free, not 14", free)
+		}
+		return err
+	}))
 	s.clean()
 	if now := s.shell("cat /sys/class/net/pf1/flags /sys/class/net/pf1/address"); now != up {
 		s.T.Errorf("the PF was %q and is %q", up, now)

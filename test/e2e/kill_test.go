@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -105,6 +106,7 @@ func (s *subject) restartWith(env ...string) {
 		s.must(s.Daemon.Kill(s.ctx()))
 	}
 	s.Daemon.Env = env
+	s.must(s.Configure(s.ctx(), cmp.Or(s.config, nodeConfig)))
 	s.must(s.Daemon.Start(s.ctx()))
 	s.Daemon.Env = nil
 }

@@ -36,6 +36,8 @@ type Options struct {
 	Burst int
 	// Peer is the MAC address that port 0 sends to.
 	Peer string
+	// EAL are further arguments of DPDK's environment.
+	EAL []string
 	// SmallPages has testpmd do without huge pages. It starts a second later and leaves files in its runtime folder, /tmp.
 	SmallPages bool
 	// Container is what it runs in; Container fills in what is left out.
@@ -75,6 +77,7 @@ func (o Options) words() []string {
 	for _, device := range o.Devices {
 		words = append(words, "-a", `"`+device+`"`)
 	}
+	words = append(words, o.EAL...)
 	mode := o.Mode
 	if mode == "" {
 		mode = Receive
