@@ -24,6 +24,7 @@ install: build ## install the binary and the systemd unit below DESTDIR
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt differs: $$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags failpoints ./pkg/failpoint
 	go tool staticcheck ./...
 
 .PHONY: test-unit

@@ -110,6 +110,18 @@ func (b *bench) mustReady(id string) []attach.Attachment {
 	return attachments
 }
 
+// gone waits until a sandbox that was released has left no trace.
+func (b *bench) gone(id string) {
+	b.Helper()
+	for range 1000 {
+		if !b.Known(id) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	b.Errorf("sandbox %s is still known", id)
+}
+
 // eventually waits until the VFs that are not free and clean are as drawn.
 func (b *bench) eventually(drawn string) {
 	b.Helper()

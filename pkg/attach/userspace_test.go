@@ -47,12 +47,7 @@ func TestCopiesOutliveTheJournal(t *testing.T) {
 	after.mustReady("a")
 	after.Release("a")
 	after.eventually("")
-	for range 100 {
-		if !after.Known("a") {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	after.gone("a")
 	if left := append(after.files("sandboxes"), after.files("copies/sandboxes")...); len(left) != 0 {
 		t.Errorf("traces left: %v", left)
 	}
@@ -123,12 +118,7 @@ func TestADriverThatHangs(t *testing.T) {
 	}
 	b.mustReady("works")
 	b.Release("works")
-	for range 500 {
-		if !b.Known("works") {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	b.gone("works")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := b.Ready(ctx, "hangs"); err == nil || !strings.Contains(err.Error(), "net1 attaching (0000:01:10.0); the container is tried again") {

@@ -105,6 +105,12 @@ func warmPool(s *subject) {
 	if got := s.drivers("pf1"); got != "7 igbvf" {
 		s.T.Errorf("the VFs of the other PF are %q", got)
 	}
+	output, _ := s.CLI(s.T.Context(), "check") // its exit code is about the whole guest
+	for _, line := range []string{"ok       IOMMU: is on", "ok       driver vfio-pci: ", "ok       vfio: /dev/vfio/vfio is there", "ok       huge pages: 2 MiB: "} {
+		if !strings.Contains(output.Stdout, line) {
+			s.T.Errorf("check says\n%s\nwithout %q", output.Stdout, line)
+		}
+	}
 	_, container := s.mustPod("first", `[{network: fast, mac: "02:00:00:00:00:11"}]`)
 	networks := s.networks(container)
 	if len(networks) != 1 || networks[0].Device != "vfio" || networks[0].Driver != "vfio-pci" || networks[0].MAC != "02:00:00:00:00:11" || networks[0].VLAN.ID != 100 {
