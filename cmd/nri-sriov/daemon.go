@@ -28,8 +28,8 @@ const (
 	firstReconnect = 100 * time.Millisecond
 	maxReconnect   = 10 * time.Second
 	createVFsTime  = 5 * time.Minute
-	// stopTime is less than the 90 s after which systemd would kill.
-	stopTime = 60 * time.Second
+	// stopTime is less than the unit's TimeoutStopSec, after which systemd kills.
+	stopTime = 40 * time.Second
 )
 
 // daemon is the wiring of `nri-sriov run`.
