@@ -16,13 +16,17 @@ const (
 	tokenConfig = `apiVersion: sriov.nri.io/v1alpha1
 kind: NodeConfig
 providers:
+  - {pf: pf0, traits: [CUSTOM_PLAIN]}
   - {pciAddress: "0000:02:00.0", vfToken: "` + vfToken + `"}
 networks:
   - name: fast
     device: vfio
+    forbidden: [CUSTOM_PLAIN]
   - name: public
+    forbidden: [CUSTOM_PLAIN]
   - name: tagged
     device: vfio
+    forbidden: [CUSTOM_PLAIN]
     vlan: {id: 100}
 `
 )
