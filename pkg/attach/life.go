@@ -44,8 +44,12 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 				return nil, fmt.Errorf("network %q: %w: %s", want.Network, ErrGone, one.Address)
 			}
 			resting, held, err := a.device.Rest(one.Address)
-			if err == nil && held && dpdk.IsStandIn(known.Driver) {
+			switch {
+			case err != nil:
+			case held && dpdk.IsStandIn(known.Driver):
 				err = fmt.Errorf("%s: %w", one.Address, dpdk.ErrHeld)
+			case len(resting) == 0 && known.Rest == "":
+				err = fmt.Errorf("%s: somebody else has taken it from its network driver: %w", one.Address, vf.ErrNoInterface)
 			}
 			if errors.Is(err, ErrGone) || errors.Is(err, vf.ErrNoInterface) {
 				a.pool.Exclude(e.sandbox.ID, one.Address, err.Error()) // so that the next try takes another
