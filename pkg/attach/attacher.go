@@ -172,7 +172,7 @@ func (a *Attacher) begin(e *entry) error {
 	if err != nil {
 		return err
 	}
-	claim, err := a.pool.Claim(e.sandbox.ID, e.groups(), e.isolate)
+	claim, err := a.pool.Claim(e.request())
 	if err != nil {
 		closeNamespace(ns)
 		return err
@@ -183,12 +183,12 @@ func (a *Attacher) begin(e *entry) error {
 	return nil
 }
 
-func (e *entry) groups() []inventory.Group {
-	groups := make([]inventory.Group, len(e.wants))
+func (e *entry) request() inventory.Request {
+	r := inventory.Request{Sandbox: e.sandbox.ID, Isolate: e.isolate, Groups: make([]inventory.Group, len(e.wants))}
 	for i, want := range e.wants {
-		groups[i] = want.group()
+		r.Groups[i] = want.group()
 	}
-	return groups
+	return r
 }
 
 // start runs one attempt in a goroutine of its own; the caller holds the mutex.

@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,8 +56,19 @@ type Delegate struct {
 func (w Want) group() inventory.Group {
 	return inventory.Group{
 		Name: w.Network, Count: len(w.Interfaces), Whole: w.Whole, Userspace: w.Device == config.DeviceVFIO,
+		Egress:   egressOf(w.Settings),
 		Required: w.Required, Forbidden: w.Forbidden, AnyOf: w.AnyOf,
 	}
+}
+
+// egressOf is what a VF draws on its PF's bandwidth, in kilobit/s: what it is guaranteed, else what it may use.
+func egressOf(settings vf.Settings) int {
+	return 1000 * int(cmp.Or(settings.MinTxRate, settings.MaxTxRate))
+}
+
+// owned is how the pool is told of an attachment that a sandbox has already.
+func (a Attachment) owned() inventory.Group {
+	return inventory.Group{Userspace: a.Device == config.DeviceVFIO, Egress: egressOf(a.Settings)}
 }
 
 // State is how far an attachment is.

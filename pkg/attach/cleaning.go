@@ -92,7 +92,7 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
 
 // bringToRest releases a function that nobody has.
 func (a *Attacher) bringToRest(one Attachment, reason string) {
-	if !a.pool.Adopt("", one.Address, true) {
+	if !a.pool.Adopt("", one.Address, inventory.Group{Userspace: true}) {
 		return
 	}
 	one.State = Releasing

@@ -66,7 +66,7 @@ func (a *Attacher) late(ctx context.Context, e *entry) error {
 	case whole:
 		return a.bring(ctx, e, a.haveNow)
 	}
-	if e.claim, err = a.pool.Claim(e.sandbox.ID, e.groups(), e.isolate); err != nil {
+	if e.claim, err = a.pool.Claim(e.request()); err != nil {
 		return err
 	}
 	return a.attach(ctx, e)
@@ -88,7 +88,7 @@ func (a *Attacher) readopt(e *entry) (whole bool, err error) {
 		wanted += len(want.Interfaces)
 		for _, name := range want.Interfaces {
 			for address, ports := range found {
-				if ports[0].Interface != name || !a.pool.Adopt(e.sandbox.ID, address, false) {
+				if ports[0].Interface != name || !a.pool.Adopt(e.sandbox.ID, address, want.group()) {
 					continue
 				}
 				if one, ok := a.adopted(want, name, address, ports); ok {

@@ -77,7 +77,7 @@ func TestClaims(t *testing.T) {
 		{"no PF", nil, []Group{group(1)}, false, `network "public": no VF free: this node has no PF with VFs`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			claim, err := NewPool(c.node).Claim("s", c.groups, c.isolate)
+			claim, err := NewPool(c.node).Claim(Request{Sandbox: "s", Groups: c.groups, Isolate: c.isolate})
 			got := fmt.Sprint(err)
 			if err == nil {
 				got = granted(t, claim)
@@ -96,11 +96,11 @@ func TestReservedIsKeptBack(t *testing.T) {
 	n[0].Reserved = 1
 	p := NewPool(n)
 	for _, id := range []string{"a", "b"} {
-		if _, err := p.Claim(id, []Group{group(1)}, false); err != nil {
+		if _, err := p.Claim(Request{Sandbox: id, Groups: []Group{group(1)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := p.Claim("c", []Group{group(1)}, false)
+	_, err := p.Claim(Request{Sandbox: "c", Groups: []Group{group(1)}})
 	if err == nil || err.Error() != `network "public": no VF free: enp1s0 2 of 2 in use` {
 		t.Error(err)
 	}
@@ -108,19 +108,19 @@ func TestReservedIsKeptBack(t *testing.T) {
 
 func TestWaitingClaimsAreServedInOrder(t *testing.T) {
 	p := NewPool(node([]int{1}))
-	first, err := p.Claim("a", []Group{group(1)}, false)
+	first, err := p.Claim(Request{Sandbox: "a", Groups: []Group{group(1)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := first.VFs[0][0].Address
 	p.Attach("a", address)
-	if _, err := p.Claim("b", []Group{group(1)}, false); !errors.Is(err, ErrNoFreeVF) {
+	if _, err := p.Claim(Request{Sandbox: "b", Groups: []Group{group(1)}}); !errors.Is(err, ErrNoFreeVF) {
 		t.Fatalf("a VF in use is waited for: %v", err)
 	}
 	p.Release("a", address, "")
 	var waiting []*Claim
 	for _, id := range []string{"b", "c", "d"} {
-		c, err := p.Claim(id, []Group{group(1)}, false)
+		c, err := p.Claim(Request{Sandbox: id, Groups: []Group{group(1)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestBarredVFsAreNotFreedByTheirOwners(t *testing.T) {
 	n[0].VFs[0].State, n[0].VFs[0].barred = Excluded, "is not among the config's vfs"
 	p := NewPool(n)
 	address := n[0].VFs[0].Address
-	if !p.Adopt("a", address, false) || p.Adopt("b", address, false) {
+	if !p.Adopt("a", address, Group{}) || p.Adopt("b", address, Group{}) {
 		t.Error("adoption")
 	}
 	p.Release("a", address, "")
@@ -165,7 +165,7 @@ func TestClaimsNeverOverlap(t *testing.T) {
 			id := fmt.Sprint(step)
 			groups := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Group { return group(rapid.IntRange(1, 3).Draw(t, "count")) }), 1, 4).Draw(t, "groups")
 			isolate := rapid.Bool().Draw(t, "isolate")
-			if c, err := p.Claim(id, groups, isolate); err == nil {
+			if c, err := p.Claim(Request{Sandbox: id, Groups: groups, Isolate: isolate}); err == nil {
 				owned[id] = c
 				checkClaim(t, c, groups, isolate)
 			}
@@ -234,7 +234,7 @@ func TestHostileRequestsEndSoon(t *testing.T) {
 		groups[i] = Group{Name: "public", Count: 3 - i%2, AnyOf: [][]string{{"CUSTOM_A", "CUSTOM_B"}}, Forbidden: []string{fmt.Sprint("CUSTOM_", i)}}
 	}
 	begun := time.Now()
-	if _, err := p.Claim("s", groups, false); !errors.Is(err, ErrNoFreeVF) {
+	if _, err := p.Claim(Request{Sandbox: "s", Groups: groups}); !errors.Is(err, ErrNoFreeVF) {
 		t.Error(err)
 	}
 	if took := time.Since(begun); took > time.Second {
@@ -249,7 +249,7 @@ func TestSandboxesRaceForVFs(t *testing.T) {
 	owners := map[vf.PCIAddress]int{}
 	for i := range 64 {
 		all.Go(func() {
-			c, err := p.Claim(fmt.Sprint(i), []Group{group(1)}, false)
+			c, err := p.Claim(Request{Sandbox: fmt.Sprint(i), Groups: []Group{group(1)}})
 			if err != nil {
 				return
 			}
@@ -273,7 +273,7 @@ func TestTree(t *testing.T) {
 	n := node([]int{1, 1})
 	n[1].PF.NUMANode = -1
 	p := NewPool(n)
-	if _, err := p.Claim("s1", []Group{group(1)}, false); err != nil {
+	if _, err := p.Claim(Request{Sandbox: "s1", Groups: []Group{group(1)}}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(p.Tree("host1"))
@@ -303,13 +303,13 @@ func TestWholePF(t *testing.T) {
 	p := NewPool(n)
 	whole := Group{Name: "nic", Count: 1, Whole: true}
 	refusal := func(groups ...Group) string {
-		_, err := p.Claim("x", groups, false)
+		_, err := p.Claim(Request{Sandbox: "x", Groups: groups})
 		return fmt.Sprint(err)
 	}
 	if got := refusal(whole, group(1), group(1), group(1)); !strings.Contains(got, "all together could not") {
 		t.Error(got)
 	}
-	claim, err := p.Claim("a", []Group{whole, group(1)}, false)
+	claim, err := p.Claim(Request{Sandbox: "a", Groups: []Group{whole, group(1)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func TestWholePF(t *testing.T) {
 		t.Errorf("%+v", last)
 	}
 	p.Unclaim("a")
-	if _, err := p.Claim("b", []Group{group(1), group(1), group(1)}, false); err != nil {
+	if _, err := p.Claim(Request{Sandbox: "b", Groups: []Group{group(1), group(1), group(1)}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := refusal(whole); !strings.Contains(got, "enp1s0 has VF 0 in use") {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -41,7 +40,16 @@ type Provider struct {
 	VFToken string
 	// Whole is the PF itself as something to be given out, under the PF's address and with the number -1.
 	Whole *VF
+	// Bandwidth is what the admin has declared of the link, in kilobit/s; 0 is nothing.
+	Bandwidth Bandwidth
+
+	stock stock
+	// egress is what VFs in use draw on Bandwidth.Egress.
+	egress int
 }
+
+// Bandwidth is what goes out of a PF and what comes in, in kilobit/s as placement counts it.
+type Bandwidth struct{ Egress, Ingress int }
 
 // VF is a virtual function with its state.
 type VF struct {
@@ -59,26 +67,21 @@ type VF struct {
 	// barred says why it is excluded whoever has had it.
 	barred string
 	// byPF tells that it is barred because its PF has no interface; seen is what would exclude it otherwise.
-	byPF      bool
-	seen      string
-	freeSince time.Time
+	byPF bool
+	seen string
+	// provider is its PF's, nil for a whole PF; before and after are its neighbours in line, while it is free.
+	provider      *Provider
+	before, after *VF
+	// egress is what it draws on the PF's bandwidth, in kilobit/s.
+	egress int
 	// userspace tells that its sandbox drives it itself, and with it whatever is in the same IOMMU group.
 	userspace bool
 }
 
 // offered counts the VFs that may ever be given out, used those that are given out or not back yet.
 func (p *Provider) offered() (total, used int) {
-	for _, one := range p.VFs {
-		switch one.State {
-		case Excluded:
-		case Free:
-			total++
-		default:
-			total++
-			used++
-		}
-	}
-	return total, used
+	total = len(p.VFs) - p.stock.counts[Excluded]
+	return total, total - p.stock.counts[Free]
 }
 
 func (p *Provider) has(trait string) bool {
@@ -175,6 +178,8 @@ func (p *Provider) shortage(g Group) string {
 		return "offers no VF"
 	case capacity < count:
 		return fmt.Sprintf("offers %d of the %d VFs that one PF must serve", capacity, count)
+	case p.Bandwidth.Egress > 0 && count*g.Egress > p.Bandwidth.Egress-p.egress:
+		return fmt.Sprintf("has %d of %d Mbit/s left, %d wanted", (p.Bandwidth.Egress-p.egress)/1000, p.Bandwidth.Egress/1000, count*g.Egress/1000)
 	case count > 1 && used < capacity:
 		return fmt.Sprintf("%d of %d in use, %d wanted of one PF", used, capacity, count)
 	}
