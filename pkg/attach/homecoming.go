@@ -160,11 +160,19 @@ func (n Netdev) reset(ctx context.Context, a Attachment, pf vf.PF) error {
 	return n.Host.Reset(ctx, pf, a.VFID, have)
 }
 
-// settle gives an interface its own address and MTU back.
-func (n Netdev) settle(ctx context.Context, _ Attachment, port Port) error {
+// settle gives an interface its own address and MTU back. The PF has just forgotten an admin MAC; when the interface has its
+// own address already, from a release that was cut short, it is changed there and back, since the kernel does not tell
+// the driver of an address that stays, and the PF would not know it until the interface is raised.
+func (n Netdev) settle(ctx context.Context, a Attachment, port Port) error {
 	link, err := n.Host.Interface(port.Resting.Interface)
 	if err != nil {
 		return err
+	}
+	if link.MAC == port.Resting.MAC && !a.Whole && !a.Settings.MAC.IsZero() {
+		if err := n.Host.Change(ctx, link.Index, vf.LinkChange{MAC: randomMAC()}); err != nil {
+			return err
+		}
+		link.MAC = vf.MAC{}
 	}
 	change := vf.LinkChange{}
 	if link.MAC != port.Resting.MAC {
