@@ -168,6 +168,9 @@ func (a *Attacher) Attach(sandbox Sandbox, wants []Want, isolate bool) error {
 
 // begin starts an attempt; the caller holds the mutex.
 func (a *Attacher) begin(e *entry) error {
+	if err := a.checkQuota(e); err != nil {
+		return err
+	}
 	ns, err := a.podNamespace(e)
 	if err != nil {
 		return err
@@ -184,7 +187,7 @@ func (a *Attacher) begin(e *entry) error {
 }
 
 func (e *entry) request() inventory.Request {
-	r := inventory.Request{Sandbox: e.sandbox.ID, Isolate: e.isolate, Groups: make([]inventory.Group, len(e.wants))}
+	r := inventory.Request{Sandbox: e.sandbox.ID, Isolate: e.isolate, NUMANodes: e.sandbox.NUMANodes, Groups: make([]inventory.Group, len(e.wants))}
 	for i, want := range e.wants {
 		r.Groups[i] = want.group()
 	}

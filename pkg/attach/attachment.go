@@ -24,6 +24,8 @@ type Want struct {
 	Whole bool
 	// Device is config.DeviceNetdev or config.DeviceVFIO.
 	Device string
+	// MaxPerNamespace bounds the VFs of the network that the pods of one namespace have; 0 is no bound.
+	MaxPerNamespace int
 	// RDMA asks for the RDMA device, too, VhostNet for the nodes of vhost-net and tun.
 	RDMA, VhostNet bool
 	// Containers that may use the VFs; nil is all.

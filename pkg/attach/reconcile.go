@@ -47,6 +47,9 @@ func (a *Attacher) attachLate(live Live) error {
 		return nil
 	}
 	e := &entry{sandbox: live.Sandbox, wants: live.Wants, isolate: live.Isolate, listed: true}
+	if err := a.checkQuota(e); err != nil {
+		return err
+	}
 	ns, err := a.podNamespace(e)
 	if err != nil {
 		return err

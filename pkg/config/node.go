@@ -21,6 +21,8 @@ type Node struct {
 	// Hugepages is where the host has a hugetlbfs mounted, of which containers with vfio devices get a folder of their own
 	// at the same place; empty gives them none.
 	Hugepages string
+	// Pack chooses, of the PFs that will do, the one with the fewest VFs left; without it, it is the one with the most.
+	Pack bool
 }
 
 // Network finds a network by its name.
@@ -45,8 +47,10 @@ type Provider struct {
 	VFs IDSet
 	// Reserved is how many of the offered VFs are kept back.
 	Reserved int
-	// Traits describe the PF in the names of OpenStack placement.
+	// Traits describe the PF in the names of OpenStack placement. None of them is of a kind that the node finds by itself.
 	Traits []string
+	// Bandwidth is what networks' rates draw on.
+	Bandwidth Bandwidth
 	// Driver is the one that free VFs rest in, of vfio or uio (dpdk.IsVFIO, dpdk.IsUIO); empty is the kernel's own network
 	// driver.
 	Driver string
@@ -55,6 +59,15 @@ type Provider struct {
 	// VFToken is the UUID, in lower case, that the application sets which drives the PF through vfio-pci; whoever opens a
 	// VF of such a PF must show it. Empty is none.
 	VFToken string
+}
+
+// Bandwidth is what the admin declares of a PF's link, in Mbit/s, each up to 10,000,000; 0 is not declared, and then
+// nothing is counted.
+type Bandwidth struct {
+	// Egress is what the VFs may send. Each draws its network's minimum rate on it, or without one the maximum.
+	Egress int
+	// Ingress is what they may receive. The kernel has no such rate of a VF, so no network draws on it.
+	Ingress int
 }
 
 // Name is how the file names the PF: by interface or by PCI address.
@@ -77,6 +90,9 @@ type Network struct {
 	Name string
 	// Namespaces are patterns such as team-* for who may use the network; empty admits every namespace.
 	Namespaces []string
+	// MaxPerNamespace is how many VFs of the network the pods of one namespace may have on this node at a time, 1 to 4096;
+	// with WholePF, how many PFs. 0 is no limit.
+	MaxPerNamespace int
 	// Device is DeviceNetdev or DeviceVFIO.
 	Device string
 	// RDMA gives the RDMA device of a netdev, too, and is never set with DeviceVFIO; VhostNet gives /dev/vhost-net and /dev/net/tun.

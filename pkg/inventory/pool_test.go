@@ -283,10 +283,10 @@ func TestTree(t *testing.T) {
 	want := `{"providers":[` +
 		`{"name":"host1","class":"host","traits":[],"inventories":{}},` +
 		`{"name":"numa0","parent":"host1","class":"numa","numaNode":0,"traits":[],"inventories":{}},` +
-		`{"name":"enp1s0","parent":"numa0","class":"pf","pciAddress":"0000:01:00.0","pf":"enp1s0","numaNode":0,"traits":[],` +
+		`{"name":"enp1s0","parent":"numa0","class":"pf","pciAddress":"0000:01:00.0","pf":"enp1s0","numaNode":0,"traits":["CUSTOM_DEVICE_NETDEV","CUSTOM_DEVICE_VFIO"],` +
 		`"inventories":{"SRIOV_NET_VF":{"total":1,"reserved":0,"used":1,"minUnit":1,"maxUnit":1,"stepSize":1,"allocationRatio":1}},` +
 		`"vfs":[{"id":0,"pciAddress":"0000:01:10.0","interface":"v","state":"claimed","sandbox":"s1"}]},` +
-		`{"name":"enp2s0","parent":"host1","class":"pf","pciAddress":"0000:02:00.0","pf":"enp2s0","traits":[],` +
+		`{"name":"enp2s0","parent":"host1","class":"pf","pciAddress":"0000:02:00.0","pf":"enp2s0","traits":["CUSTOM_DEVICE_NETDEV","CUSTOM_DEVICE_VFIO"],` +
 		`"inventories":{"SRIOV_NET_VF":{"total":1,"reserved":0,"used":0,"minUnit":1,"maxUnit":1,"stepSize":1,"allocationRatio":1}},` +
 		`"vfs":[{"id":0,"pciAddress":"0000:02:10.0","interface":"v","state":"free"}]}]}`
 	if diff := cmp.Diff(want, strings.ReplaceAll(string(text), `"traits":null`, `"traits":[]`)); diff != "" {

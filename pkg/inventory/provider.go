@@ -186,8 +186,14 @@ func (p *Provider) shortage(g Group) string {
 	return fmt.Sprintf("%d of %d in use", min(used, capacity), capacity)
 }
 
+// The traits that say in which ways a PF's VFs can be given: as network interfaces, or to a pod that drives them itself.
+const (
+	TraitNetdev = "CUSTOM_DEVICE_NETDEV"
+	TraitVFIO   = "CUSTOM_DEVICE_VFIO"
+)
+
 // foundTraits are the traits that the hardware shows: HW_NIC_SRIOV of OpenStack's os-traits, and CUSTOM_DRIVER_*,
-// CUSTOM_VENDOR_* (PCI vendor id), CUSTOM_NUMA_*.
+// CUSTOM_VENDOR_* (PCI vendor id), CUSTOM_NUMA_*; beside them TraitNetdev and TraitVFIO.
 func foundTraits(pf vf.PF) []string {
 	traits := []string{"HW_NIC_SRIOV"}
 	if pf.Driver != "" {

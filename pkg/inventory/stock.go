@@ -1,5 +1,7 @@
 package inventory
 
+import "slices"
+
 // stock counts a provider's VFs by state and keeps the free ones in line, the longest free first, so that a claim costs
 // the same however many VFs a PF has.
 type stock struct {
@@ -19,6 +21,18 @@ func (p *Provider) adopt() {
 	}
 	if p.Whole != nil {
 		p.Whole.provider = nil
+	}
+	p.Traits = slices.Clone(p.Traits)
+	for trait, fit := range map[string]bool{
+		TraitNetdev: p.unfitDevice(Group{}) == "", TraitVFIO: p.unfitDevice(Group{Userspace: true}) == "",
+	} {
+		at, known := slices.BinarySearch(p.Traits, trait)
+		switch {
+		case fit && !known:
+			p.Traits = slices.Insert(p.Traits, at, trait)
+		case !fit && known:
+			p.Traits = slices.Delete(p.Traits, at, at+1)
+		}
 	}
 }
 
