@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -33,6 +34,20 @@ func (n *Node) Network(name string) (*Network, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Traits are all that the config names: known, whether or not a PF has them.
+func (n *Node) Traits() []string {
+	var traits []string
+	for i := range n.Providers {
+		traits = append(traits, n.Providers[i].Traits...)
+	}
+	for i := range n.Networks {
+		network := &n.Networks[i]
+		traits = slices.Concat(traits, network.Required, network.Forbidden, slices.Concat(network.AnyOf...))
+	}
+	slices.Sort(traits)
+	return slices.Compact(traits)
 }
 
 // Provider is a PF whose VFs are offered. Exactly one of PF and Address names it.

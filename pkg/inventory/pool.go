@@ -14,6 +14,9 @@ import (
 // ErrNoFreeVF says that a claim cannot be served, neither now nor by waiting for releases that are under way.
 var ErrNoFreeVF = errors.New("no VF free")
 
+// ErrUnknownTrait says that a request names a trait that nobody knows, which is no lack of VFs.
+var ErrUnknownTrait = errors.New("unknown trait")
+
 // Group is one granular request: all of its VFs come from one provider.
 type Group struct {
 	// Name tells the group apart in refusals: the network's name.
@@ -63,13 +66,15 @@ type Pool struct {
 	byAddress map[vf.PCIAddress]*VF
 	waiting   []*Claim
 	pack      bool
+	// named are traits that the config names, known those that a PF has besides.
+	named, known map[string]bool
 	// siblings are the VFs of each IOMMU group that has more than one.
 	siblings map[int][]*VF
 }
 
 // NewPool starts with the providers as they were read, and owns them from then on.
 func NewPool(providers []*Provider) *Pool {
-	p := &Pool{providers: providers, byAddress: map[vf.PCIAddress]*VF{}}
+	p := &Pool{providers: providers, byAddress: map[vf.PCIAddress]*VF{}, named: map[string]bool{}}
 	p.index()
 	return p
 }
@@ -77,9 +82,13 @@ func NewPool(providers []*Provider) *Pool {
 // index finds the VFs by address and by IOMMU group.
 func (p *Pool) index() {
 	clear(p.byAddress)
+	p.known = maps.Clone(p.named)
 	groups := map[int][]*VF{}
 	for _, provider := range p.providers {
 		provider.adopt()
+		for _, trait := range provider.Traits {
+			p.known[trait] = true
+		}
 		for _, one := range provider.VFs {
 			p.byAddress[one.Address] = one
 			groups[one.IOMMUGroup] = append(groups[one.IOMMUGroup], one)
@@ -100,6 +109,27 @@ func (p *Pool) Pack(pack bool) {
 	p.pack = pack
 }
 
+// Name tells of traits that the config names: known, whether or not a PF has them.
+func (p *Pool) Name(traits []string) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for _, trait := range traits {
+		p.named[trait], p.known[trait] = true, true
+	}
+}
+
+// unknown names a trait of a request that nobody knows, or nothing. A misspelt trait must not look like a lack of VFs.
+func (p *Pool) unknown(request Request) error {
+	for _, group := range request.Groups {
+		for _, trait := range slices.Concat(append([][]string{group.Required, group.Forbidden}, group.AnyOf...)...) {
+			if strings.HasPrefix(trait, "CUSTOM_") && !p.known[trait] {
+				return fmt.Errorf("network %q: %w: neither a PF of this node nor its config has the trait %s", group.Name, ErrUnknownTrait, trait)
+			}
+		}
+	}
+	return nil
+}
+
 // untied tells whether a VF may go to a sandbox for all that its IOMMU group says: the group is what the hardware keeps
 // apart, and who drives one member can reach the others.
 func (p *Pool) untied(one *VF, sandbox string, userspace bool) bool {
@@ -115,6 +145,9 @@ func (p *Pool) untied(one *VF, sandbox string, userspace bool) bool {
 func (p *Pool) Claim(request Request) (*Claim, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	if err := p.unknown(request); err != nil {
+		return nil, err
+	}
 	c := &Claim{Granted: make(chan struct{}), request: request}
 	if len(p.waiting) == 0 && p.grant(c) {
 		return c, nil

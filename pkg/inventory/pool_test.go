@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +78,9 @@ func TestClaims(t *testing.T) {
 		{"no PF", nil, []Group{group(1)}, false, `network "public": no VF free: this node has no PF with VFs`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			claim, err := NewPool(c.node).Claim(Request{Sandbox: "s", Groups: c.groups, Isolate: c.isolate})
+			pool := NewPool(c.node)
+			pool.Name([]string{"CUSTOM_RED", "CUSTOM_BLUE", "CUSTOM_X"})
+			claim, err := pool.Claim(Request{Sandbox: "s", Groups: c.groups, Isolate: c.isolate})
 			got := fmt.Sprint(err)
 			if err == nil {
 				got = granted(t, claim)
@@ -232,6 +235,7 @@ func TestHostileRequestsEndSoon(t *testing.T) {
 	groups := make([]Group, 13)
 	for i := range groups {
 		groups[i] = Group{Name: "public", Count: 3 - i%2, AnyOf: [][]string{{"CUSTOM_A", "CUSTOM_B"}}, Forbidden: []string{fmt.Sprint("CUSTOM_", i)}}
+		p.Name(groups[i].Forbidden)
 	}
 	begun := time.Now()
 	if _, err := p.Claim(Request{Sandbox: "s", Groups: groups}); !errors.Is(err, ErrNoFreeVF) {
@@ -333,5 +337,108 @@ func TestWholePF(t *testing.T) {
 	}
 	if got := refusal(whole); !strings.Contains(got, "enp1s0 has VF 0 in use") {
 		t.Error(got)
+	}
+}
+
+// TestUnknownTrait: a misspelt trait is a bad request, also where it is forbidden; one that only the config names is none.
+func TestUnknownTrait(t *testing.T) {
+	p := NewPool(node([]int{1}))
+	p.Name([]string{"CUSTOM_RED"})
+	for _, g := range []Group{
+		{Name: "n", Count: 1, Required: []string{"CUSTOM_BLEU"}}, {Name: "n", Count: 1, Forbidden: []string{"CUSTOM_BLEU"}},
+		{Name: "n", Count: 1, AnyOf: [][]string{{"CUSTOM_RED", "CUSTOM_BLEU"}}},
+	} {
+		_, err := p.Claim(Request{Sandbox: "s", Groups: []Group{g}})
+		if !errors.Is(err, ErrUnknownTrait) || !strings.Contains(err.Error(), "CUSTOM_BLEU") {
+			t.Errorf("%+v: %v", g, err)
+		}
+	}
+	if _, err := p.Claim(Request{Sandbox: "s", Groups: []Group{{Name: "n", Count: 1, Required: []string{"CUSTOM_RED"}}}}); !errors.Is(err, ErrNoFreeVF) {
+		t.Error(err)
+	}
+}
+
+// TestBandwidth: rates draw on what is declared, and come back with the VF.
+func TestBandwidth(t *testing.T) {
+	n := node([]int{7, 7})
+	n[0].Bandwidth.Egress, n[1].Bandwidth.Egress = 10_000_000, 4_000_000
+	p := NewPool(n)
+	claim := func(sandbox string, groups ...Group) (string, error) {
+		c, err := p.Claim(Request{Sandbox: sandbox, Groups: groups})
+		if err != nil {
+			return "", err
+		}
+		return granted(t, c), nil
+	}
+	six := Group{Name: "fat", Count: 1, Egress: 6_000_000}
+	if got, err := claim("a", six); err != nil || got != "1" {
+		t.Errorf("%s, %v", got, err)
+	}
+	_, err := claim("b", six)
+	if err == nil || err.Error() != `network "fat": no VF free: enp1s0 has 4000 of 10000 Mbit/s left, 6000 wanted; enp2s0 has 4000 of 4000 Mbit/s left, 6000 wanted` {
+		t.Error(err)
+	}
+	if got, err := claim("c", Group{Name: "fat", Count: 1, Egress: 3_000_000}, Group{Name: "fat", Count: 1, Egress: 3_000_000}); err != nil || got != "2 1" && got != "1 2" {
+		t.Errorf("%s, %v", got, err)
+	}
+	tree := p.Tree("host")
+	if used := tree.Providers[len(tree.Providers)-2].Inventories[ClassEgress].Used; used != 9_000_000 {
+		t.Errorf("%d kilobit/s used", used)
+	}
+	p.Unclaim("a")
+	if got, err := claim("d", six); err != nil || got != "1" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if !p.Adopt("e", n[1].VFs[6].Address, Group{Egress: 500_000}) || n[1].egress != 3_500_000 {
+		t.Errorf("%d kilobit/s used after an adoption", n[1].egress)
+	}
+}
+
+// TestPreferences: the pod's NUMA node first, then spread or pack, then the name.
+func TestPreferences(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		vfs  []int
+		pack bool
+		numa []int
+		want string
+	}{
+		{"spread", []int{2, 3, 1}, false, nil, "2"}, {"pack", []int{2, 3, 1}, true, nil, "3"},
+		{"near", []int{5, 1, 5}, false, []int{1}, "2"}, {"by name", []int{2, 2, 2}, false, nil, "1"},
+		{"far where near has none", []int{5, 0}, false, []int{1}, "1"},
+	} {
+		n := node(c.vfs)
+		slices.Reverse(n) // the order of reading does not matter
+		p := NewPool(n)
+		p.Pack(c.pack)
+		claim, err := p.Claim(Request{Sandbox: "s", Groups: []Group{group(1)}, NUMANodes: c.numa})
+		if err != nil || granted(t, claim) != c.want {
+			t.Errorf("%s: %v, %v", c.name, claim, err)
+		}
+	}
+}
+
+// TestNobodyOvertakes: one who waits for two VFs is not passed over by those who want one.
+func TestNobodyOvertakes(t *testing.T) {
+	p := NewPool(node([]int{2}))
+	first, err := p.Claim(Request{Sandbox: "a", Groups: []Group{group(2)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range first.VFs[0] {
+		p.Release("a", one.Address, "")
+	}
+	two, err := p.Claim(Request{Sandbox: "b", Groups: []Group{group(2)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Free("a", first.VFs[0][0].Address)
+	one, err := p.Claim(Request{Sandbox: "c", Groups: []Group{group(1)}})
+	if err != nil || granted(t, one) != "waits" {
+		t.Errorf("it overtakes: %v, %v", one, err)
+	}
+	p.Free("a", first.VFs[0][1].Address)
+	if granted(t, two) != "1,1" || granted(t, one) != "waits" {
+		t.Errorf("%s, %s", granted(t, two), granted(t, one))
 	}
 }
