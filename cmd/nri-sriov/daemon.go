@@ -89,6 +89,8 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		d.log.WithField("pf", name).Error("the config offers a PF that this node does not have, or that has no SR-IOV")
 	}
 	d.pool = inventory.NewPool(providers)
+	d.pool.Name(node.Traits())
+	d.pool.Pack(node.Pack)
 	for _, one := range providers {
 		if one.Reason != "" {
 			d.log.WithField("pf", one.PF.Name()).Warn("PF is not offered: it " + one.Reason)
