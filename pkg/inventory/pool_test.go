@@ -246,6 +246,8 @@ func TestHostileRequestsEndSoon(t *testing.T) {
 	}
 }
 
+// TestSandboxesRaceForVFs: 64 sandboxes want 14 VFs at the same time, some two at once. Each VF has one owner, each sandbox
+// all that it asked for or nothing, and the refused are told why.
 func TestSandboxesRaceForVFs(t *testing.T) {
 	p := NewPool(node([]int{7, 7}))
 	var all sync.WaitGroup
@@ -253,13 +255,25 @@ func TestSandboxesRaceForVFs(t *testing.T) {
 	owners := map[vf.PCIAddress]int{}
 	for i := range 64 {
 		all.Go(func() {
-			c, err := p.Claim(Request{Sandbox: fmt.Sprint(i), Groups: []Group{group(1)}})
+			request := Request{Sandbox: fmt.Sprint(i), Groups: []Group{group(1)}}
+			if i%4 == 0 {
+				request.Groups = append(request.Groups, group(1))
+			}
+			c, err := p.Claim(request)
 			if err != nil {
+				if !errors.Is(err, ErrNoFreeVF) || !strings.Contains(err.Error(), "in use") {
+					t.Error(err)
+				}
 				return
+			}
+			if len(c.VFs) != len(request.Groups) {
+				t.Errorf("%d of %d groups are served", len(c.VFs), len(request.Groups))
 			}
 			mutex.Lock()
 			defer mutex.Unlock()
-			owners[c.VFs[0][0].Address]++
+			for _, vfs := range c.VFs {
+				owners[vfs[0].Address]++
+			}
 		})
 	}
 	all.Wait()
