@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -70,11 +71,16 @@ type Pool struct {
 	named, known map[string]bool
 	// siblings are the VFs of each IOMMU group that has more than one.
 	siblings map[int][]*VF
+	// read is when the reading began that was taken over last.
+	read time.Time
 }
 
 // NewPool starts with the providers as they were read, and owns them from then on.
 func NewPool(providers []*Provider) *Pool {
 	p := &Pool{providers: providers, byAddress: map[vf.PCIAddress]*VF{}, named: map[string]bool{}}
+	for _, one := range providers {
+		one.adopt()
+	}
 	p.index()
 	return p
 }
@@ -85,7 +91,6 @@ func (p *Pool) index() {
 	p.known = maps.Clone(p.named)
 	groups := map[int][]*VF{}
 	for _, provider := range p.providers {
-		provider.adopt()
 		for _, trait := range provider.Traits {
 			p.known[trait] = true
 		}
@@ -198,6 +203,7 @@ func (p *Pool) Unclaim(sandbox string) {
 	for _, one := range p.byAddress {
 		if one.Sandbox == sandbox && one.State == Claimed {
 			one.release()
+			p.leave(one)
 		}
 	}
 	p.serve()
@@ -245,6 +251,7 @@ func (p *Pool) Free(sandbox string, address vf.PCIAddress) {
 		return
 	}
 	one.release()
+	p.leave(one)
 	p.serve()
 }
 
@@ -277,6 +284,7 @@ func (p *Pool) Exclude(sandbox string, address vf.PCIAddress, reason string) {
 		one.become(Excluded)
 		one.draw(0)
 		one.Sandbox, one.Reason, one.barred = "", reason, reason
+		p.leave(one)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -44,6 +45,8 @@ type Provider struct {
 	Bandwidth Bandwidth
 
 	stock stock
+	// gone tells that the PF is no more; somebody has one of its VFs still.
+	gone bool
 	// egress is what VFs in use draw on Bandwidth.Egress.
 	egress int
 }
@@ -74,6 +77,12 @@ type VF struct {
 	before, after *VF
 	// egress is what it draws on the PF's bandwidth, in kilobit/s.
 	egress int
+	// changed is when its state changed last.
+	changed time.Time
+	// gone tells that it is no more, though somebody has it.
+	gone bool
+	// held tells that it is Releasing only until somebody has looked at it.
+	held bool
 	// userspace tells that its sandbox drives it itself, and with it whatever is in the same IOMMU group.
 	userspace bool
 }

@@ -1,6 +1,9 @@
 package inventory
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // stock counts a provider's VFs by state and keeps the free ones in line, the longest free first, so that a claim costs
 // the same however many VFs a PF has.
@@ -22,6 +25,11 @@ func (p *Provider) adopt() {
 	if p.Whole != nil {
 		p.Whole.provider = nil
 	}
+	p.markDevices()
+}
+
+// markDevices brings the traits up to date that say in which ways the VFs can be given.
+func (p *Provider) markDevices() {
 	p.Traits = slices.Clone(p.Traits)
 	for trait, fit := range map[string]bool{
 		TraitNetdev: p.unfitDevice(Group{}) == "", TraitVFIO: p.unfitDevice(Group{Userspace: true}) == "",
@@ -49,7 +57,7 @@ func (one *VF) become(state State) {
 			s.push(one)
 		}
 	}
-	one.State = state
+	one.State, one.held, one.changed = state, false, time.Now()
 }
 
 func (s *stock) push(one *VF) {

@@ -9,7 +9,7 @@ type cover struct {
 	met   []int
 	// first and last are the group's slots; -1 without an unnumbered group.
 	first, last int
-	// soonest tells which terms a slot or one after it could still meet.
+	// hope tells, by slot, which terms it or one after it could meet.
 	hope [][]bool
 }
 

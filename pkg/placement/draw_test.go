@@ -109,7 +109,7 @@ func drawQuestion(t *rapid.T, w world) (q placement.Question) {
 		}
 	}
 	for i, g := range q.Groups { // a group in a set may do without resources
-		if i > 0 && slices.Contains(slices.Concat(q.SameSubtree...), g.Suffix) && len(g.Required) > 0 && chance(t, 4, "resourceless") {
+		if i > 0 && slices.Contains(slices.Concat(q.SameSubtree...), g.Suffix) && (len(g.Required) > 0 || g.InTree != "") && chance(t, 4, "resourceless") {
 			q.Groups[i].Resources = nil
 		}
 	}
@@ -158,9 +158,9 @@ func mistake(t *rapid.T, q *placement.Question) {
 		require("in:CUSTOM_A,CUSTOM_TYPO"), require("CUSTOM_A,!CUSTOM_A"), require("in:CUSTOM_A,!CUSTOM_B"), require("!!CUSTOM_A"),
 		require(""), require("CUSTOM_A,,CUSTOM_B"), require("in:"), require("CUSTOM_A,in:CUSTOM_B"), require("custom_a"),
 		func() { g.Resources = map[string]int{"CUSTOM_TYPO": 1} }, func() { g.Resources = map[string]int{drawnClasses[0]: 0} },
-		func() { g.Resources = map[string]int{drawnClasses[0]: -1} }, func() { g.Suffix = "a b" }, func() { g.Suffix = q.Groups[0].Suffix },
+		func() { g.Resources = map[string]int{drawnClasses[0]: -1} }, func() { g.Resources = map[string]int{drawnClasses[0]: 1 << 31} }, func() { g.Suffix = "a b" }, func() { g.Suffix = q.Groups[0].Suffix },
 		func() { g.Suffix = strings.Repeat("x", 65) }, func() { g.MemberOf = []string{"x"} },
-		tie("a", ""), tie(""), func() { q.RootRequired = "in:CUSTOM_A,CUSTOM_B" }, func() { q.RootRequired = "CUSTOM_TYPO" },
+		tie("a", ""), tie(""), tie(), func() { q.RootRequired = "in:CUSTOM_A,CUSTOM_B" }, func() { q.RootRequired = "CUSTOM_TYPO" },
 		func() { q.RootRequired = "CUSTOM_A,!CUSTOM_A" }, func() { q.Limit = -1 },
 	}).Draw(t, "mistake")()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -144,20 +145,11 @@ func (r *reader) object(v value, path string, known ...string) *object {
 		return &object{}
 	}
 	for _, key := range o.keys {
-		if len(known) > 0 && !contains(known, key) {
+		if len(known) > 0 && !slices.Contains(known, key) {
 			r.fail(BadDocument, path, "unknown key %s; known here are %s", quote(key), strings.Join(known, ", "))
 		}
 	}
 	return o
-}
-
-func contains(names []string, name string) bool {
-	for _, one := range names {
-		if one == name {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *reader) list(v value, path string, most int) []value {

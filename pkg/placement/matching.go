@@ -6,11 +6,12 @@ import "slices"
 // isolate each numbered group needs a provider of its own; without, a provider serves so many slots as what it has left
 // of a class allows when each asks for the least. Both are a matching of slots with places.
 type matching struct {
-	// class is the one that most slots want; least the least amount that a slot or one after it wants of it.
-	ready  bool
-	class  int
-	least  []int
-	served [][]int // by node, the slots that it serves
+	ready bool
+	// class is the one that most slots want; least is, by slot, the least amount that it or one after it wants of it.
+	class int
+	least []int
+	// served are, by node, the slots that it has in the matching; seen is the last round that looked at it.
+	served [][]int
 	seen   []int
 	round  int
 }

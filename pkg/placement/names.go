@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// classes that are known to everybody: those of https://opendev.org/openstack/os-resource-classes (release 1.1.0), and
+// standardClasses are known to everybody: those of https://opendev.org/openstack/os-resource-classes (release 1.1.0), and
 // SRIOV_NET_PF, this project's own for a whole PF.
 var standardClasses = setOf("VCPU", "MEMORY_MB", "DISK_GB", "PCI_DEVICE", "SRIOV_NET_VF", "NUMA_SOCKET", "NUMA_CORE",
 	"NUMA_THREAD", "NUMA_MEMORY_MB", "IPV4_ADDRESS", "VGPU", "VGPU_DISPLAY_HEAD", "NET_BW_EGR_KILOBIT_PER_SEC",

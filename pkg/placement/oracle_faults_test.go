@@ -34,7 +34,7 @@ func (w world) faults(q placement.Question) (codes []placement.Code) {
 		}
 		for class, amount := range g.Resources {
 			fault(!w.known[class], "unknown-resource-class")
-			fault(amount < 1, "bad-amount")
+			fault(amount < 1 || amount > 2147483647, "bad-amount")
 		}
 		codes = append(codes, w.traitFaults(g.Required)...)
 		fault(len(g.MemberOf) > 0, "not-supported")
@@ -42,6 +42,9 @@ func (w world) faults(q placement.Question) (codes []placement.Code) {
 	fault(withResources == 0, "no-resources")
 	fault(numbered > 1 && q.GroupPolicy == "", "group-policy-missing")
 	fault(!slices.Contains([]string{"", "none", "isolate"}, q.GroupPolicy), "group-policy-invalid")
+	for _, suffixes := range q.SameSubtree {
+		fault(len(suffixes) == 0, "same-subtree-empty-suffix")
+	}
 	for _, suffix := range tied {
 		fault(suffix == "", "same-subtree-empty-suffix")
 		fault(!seen[suffix], "same-subtree-unknown-suffix")

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,10 +64,8 @@ func newPlan(t *Tree, q Question) (*plan, error) {
 	if err := p.addSubtrees(q.SameSubtree); err != nil {
 		return nil, err
 	}
-	for _, check := range []func(Question) error{p.checkTraits, p.checkPolicy, p.checkNames} {
-		if err := check(q); err != nil {
-			return nil, err
-		}
+	if err := cmp.Or(p.checkTraits(), p.checkPolicy(q), p.checkNames()); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -164,13 +163,12 @@ func (p *plan) addSubtrees(sets [][]string) error {
 			return bad(SameSubtreeEmpty, "same_subtree names groups by their suffixes; the unnumbered group has none and cannot be in it")
 		}
 	}
-	resourceless := slices.IndexFunc(p.groups, func(g planned) bool { return len(g.wants) == 0 })
 	if !slices.ContainsFunc(p.groups, func(g planned) bool { return len(g.wants) > 0 }) {
 		return bad(NoResources, "no group asks for resources")
 	}
 	named := setOf(slices.Concat(sets...)...)
-	for ; resourceless >= 0 && resourceless < len(p.groups); resourceless++ {
-		if g := p.groups[resourceless]; len(g.wants) == 0 && !named[g.suffix] {
+	for _, g := range p.groups {
+		if len(g.wants) == 0 && !named[g.suffix] {
 			return bad(ResourcelessGroupLoose, "%s asks for no resources and is in no same_subtree", g.name())
 		}
 	}
@@ -192,7 +190,7 @@ func (p *plan) addSubtrees(sets [][]string) error {
 	return nil
 }
 
-func (p *plan) checkTraits(Question) error {
+func (p *plan) checkTraits() error {
 	for _, g := range p.groups {
 		if conflict := g.traits.conflict(); conflict != nil {
 			return bad(TraitConflict, "%s wants %s and forbids it", g.name(), strings.Join(conflict, " or "))
@@ -214,7 +212,7 @@ func (p *plan) checkPolicy(q Question) error {
 	return nil
 }
 
-func (p *plan) checkNames(Question) error {
+func (p *plan) checkNames() error {
 	for _, class := range p.classes {
 		if !p.tree.knowsClass(class) {
 			return bad(UnknownResourceClass, "nobody knows the resource class %s", quote(class))

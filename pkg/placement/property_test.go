@@ -3,11 +3,11 @@ package placement_test
 import (
 	"cmp"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/nri-sriov/nri-sriov/pkg/placement"
@@ -22,7 +22,7 @@ func TestCandidatesAreTheOracles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
 		tree := engineTree(t, w)
-		for range 10 {
+		for range 6 {
 			q := drawQuestion(t, w)
 			outcomes[compareAnswers(t, w, tree, q)]++
 		}
@@ -93,7 +93,11 @@ func checkLimits(t *rapid.T, w world, tree *placement.Tree, q placement.Question
 		t.Fatal(err)
 	}
 	diff := func(n int, r placement.Result) string {
-		return gocmp.Diff(whole.Candidates[:min(n, count)], r.Candidates, cmpopts.EquateEmpty())
+		head := whole.Candidates[:min(n, count)]
+		if slices.EqualFunc(head, r.Candidates, func(a, b placement.Candidate) bool { return reflect.DeepEqual(a, b) }) {
+			return ""
+		}
+		return gocmp.Diff(head, r.Candidates)
 	}
 	if diff := diff(limit, some) + diff(limit, same) + diff(1, one); diff != "" || some.CutShort || same.CutShort || one.CutShort {
 		t.Fatalf("limit %d of %d (-head of the whole answer +engine):\n%s%s", limit, count, diff, worldText(w, q))

@@ -103,13 +103,20 @@ func (p *plan) reasonsAlone(g int, roots []int) []string {
 			return []string{fmt.Sprintf("%s: no provider can %s: %s", group.name(), p.need(group, wants), strings.Join(listed(reasons), "; "))}
 		}
 	}
-	if group.numbered() || p.without(func(q *plan) { q.only(g) }).any() {
+	if group.numbered() {
 		return nil
+	}
+	switch alone := p.without(func(q *plan) { q.only(g) }); {
+	case alone.any():
+		return nil
+	case alone.CutShort:
+		return []string{group.name() + ": a short search did not tell whether it could be served alone"}
 	}
 	if lack := p.unmet(group, roots); lack != "" {
 		return []string{fmt.Sprintf("%s: whoever could serve it %s", group.name(), lack)}
 	}
-	return []string{fmt.Sprintf("%s: each of its classes could be served, but not all in one tree by providers that have the required traits together", group.name())}
+	return []string{group.name() + ": each of its classes could be served, but not all in one tree by providers that have " +
+		"the required traits together"}
 }
 
 // need is what a sentence says that no provider can do for a group.

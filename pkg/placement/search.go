@@ -1,10 +1,5 @@
 package placement
 
-import (
-	"encoding/binary"
-	"slices"
-)
-
 // search finds the candidates of one tree, depth first: it gives each slot a provider in the preferred order and goes
 // back where a later slot finds none. What cannot work is seen early by what is left (used amounts are taken off from
 // the start), by matching and by the sets of same_subtree; positions that led nowhere are remembered.
@@ -110,6 +105,24 @@ func (s *search) fits() bool {
 	}
 	s.cover = newCover(s)
 	s.sets = newSubtrees(s)
+	return s.enough()
+}
+
+// enough tells whether there is as much of each class as all slots want.
+func (s *search) enough() bool {
+	balance := make([]int, len(s.classes))
+	for _, n := range s.tree.members[s.root] {
+		for c := range balance {
+			balance[c] += max(0, s.left[n*len(s.classes)+c])
+		}
+	}
+	for _, one := range s.slots {
+		for _, w := range one.wants {
+			if balance[w.class] -= w.amount; balance[w.class] < 0 {
+				return false
+			}
+		}
+	}
 	return true
 }
 
@@ -122,7 +135,7 @@ func (s *search) place(i int) bool {
 	// Short cuts cost more than they save for the last slot, and while nothing went wrong yet.
 	cautious := i < len(s.slots)-1
 	var position string
-	if cautious && s.deadEnds > 8 {
+	if cautious && s.deadEnds > 2 {
 		position = s.position(i)
 		if s.dead[position] {
 			return false
@@ -204,82 +217,4 @@ func (s *search) giveBack(i, n int, undo []subtreeState) {
 		return
 	}
 	s.cover.add(s, n, -1)
-}
-
-// ordered are the nodes of slot i's domain, the preferred first.
-func (s *search) ordered(i int) []int {
-	one := s.slots[i]
-	if s.prefer == nil {
-		return one.domain
-	}
-	type ranked struct {
-		node  int
-		offer Offer
-	}
-	offers := make([]ranked, len(one.domain))
-	for k, n := range one.domain {
-		offers[k] = ranked{node: n, offer: Offer{Provider: s.tree.nodes[n].name, Groups: s.uses[n]}}
-		if len(one.wants) > 0 {
-			class := one.wants[0].class
-			offers[k].offer.Class = s.classes[class]
-			offers[k].offer.Free = s.tree.nodes[n].stock[s.classes[class]].free() - s.taken(n, class)
-		}
-	}
-	suffix := s.groups[one.group].suffix
-	slices.SortStableFunc(offers, func(a, b ranked) int { return s.prefer(suffix, a.offer, b.offer) })
-	s.steps -= len(offers) / 8
-	order := make([]int, len(offers))
-	for k, one := range offers {
-		order[k] = one.node
-	}
-	return order
-}
-
-// taken is how much of a class the slots that are placed took from node n.
-func (s *search) taken(n, class int) int {
-	sum := 0
-	for i, m := range s.chosen {
-		for _, w := range s.slots[i].wants {
-			if m == n && w.class == class {
-				sum += w.amount
-			}
-		}
-	}
-	return sum
-}
-
-// position is all that decides whether the slots from i on can be served: what the slots before took of what those
-// after may want, on which nodes groups sit that must be alone, the traits that are still to be met, and where the sets
-// of same_subtree stand.
-func (s *search) position(i int) string {
-	pairs := s.scratch[:0]
-	for j, n := range s.chosen {
-		for _, w := range s.slots[j].wants {
-			if pair := n*len(s.classes) + w.class; s.lastUse[pair] >= i {
-				pairs = append(pairs, uint64(pair)<<1)
-			}
-		}
-		if s.isolate && s.groups[s.slots[j].group].numbered() && s.lastGroup[n] >= i {
-			pairs = append(pairs, uint64(n)<<1|1)
-		}
-	}
-	slices.Sort(pairs)
-	pairs = slices.Compact(pairs)
-	s.scratch = pairs
-	key := binary.AppendUvarint(make([]byte, 0, 64), uint64(i))
-	key = binary.AppendUvarint(key, uint64(len(pairs)))
-	for _, pair := range pairs {
-		key = binary.AppendUvarint(key, pair)
-		if pair&1 == 0 {
-			key = binary.AppendVarint(key, int64(s.left[pair>>1]))
-		}
-	}
-	key = s.cover.position(key, i)
-	for _, set := range s.sets {
-		if set.last >= i {
-			key = binary.AppendVarint(key, int64(set.state.meet)<<1|int64(set.state.topped))
-		}
-	}
-	s.steps -= len(key) / 16
-	return string(key)
 }
