@@ -33,7 +33,7 @@ var eighth = rapid.Custom(func(t *rapid.T) (n int) {
 // chance is true n times of eight. It shrinks to false.
 func chance(t *rapid.T, n int, label string) bool { return eighth.Draw(t, label) >= 8-n }
 
-// drawProviders draws a tree, or two; most have what a host, its NUMA nodes and their PFs have.
+// drawProviders draws a tree or several.
 func drawProviders(t *rapid.T) (providers []placement.Provider) {
 	for i := range rapid.SampledFrom([]int{5, 4, 6, 3, 7, 2, 1}).Draw(t, "providers") {
 		p := placement.Provider{Name: fmt.Sprint("p", i), Inventories: map[string]placement.Inventory{}}
@@ -90,7 +90,7 @@ func engineTree(t *rapid.T, w world) *placement.Tree {
 	return tree
 }
 
-// drawQuestion draws one that some tree of drawWorld can serve, and at times one with a mistake.
+// drawQuestion draws a small one, so that many can be served, and at times one with a mistake.
 func drawQuestion(t *rapid.T, w world) (q placement.Question) {
 	suffixes := rapid.SampledFrom([][]string{
 		{"a", "b"}, {"", "a"}, {"a", "b", "c"}, {"", "a", "b"}, {""}, {"a"}, {"a", "b", "c", "d"}, {"", "a", "b", "c"},
@@ -158,8 +158,8 @@ func mistake(t *rapid.T, q *placement.Question) {
 		require("in:CUSTOM_A,CUSTOM_TYPO"), require("CUSTOM_A,!CUSTOM_A"), require("in:CUSTOM_A,!CUSTOM_B"), require("!!CUSTOM_A"),
 		require(""), require("CUSTOM_A,,CUSTOM_B"), require("in:"), require("CUSTOM_A,in:CUSTOM_B"), require("custom_a"),
 		func() { g.Resources = map[string]int{"CUSTOM_TYPO": 1} }, func() { g.Resources = map[string]int{drawnClasses[0]: 0} },
-		func() { g.Resources = map[string]int{drawnClasses[0]: -1} }, func() { g.Resources = map[string]int{drawnClasses[0]: 1 << 31} }, func() { g.Suffix = "a b" }, func() { g.Suffix = q.Groups[0].Suffix },
-		func() { g.Suffix = strings.Repeat("x", 65) }, func() { g.MemberOf = []string{"x"} },
+		func() { g.Resources = map[string]int{drawnClasses[0]: -1} }, func() { g.Resources = map[string]int{drawnClasses[0]: 1 << 31} },
+		func() { g.Suffix = "a b" }, func() { g.Suffix = q.Groups[0].Suffix }, func() { g.Suffix = strings.Repeat("x", 65) }, func() { g.MemberOf = []string{"x"} },
 		tie("a", ""), tie(""), tie(), func() { q.RootRequired = "in:CUSTOM_A,CUSTOM_B" }, func() { q.RootRequired = "CUSTOM_TYPO" },
 		func() { q.RootRequired = "CUSTOM_A,!CUSTOM_A" }, func() { q.Limit = -1 },
 	}).Draw(t, "mistake")()

@@ -22,7 +22,7 @@ func TestCandidatesAreTheOracles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
 		tree := engineTree(t, w)
-		for range 6 {
+		for range 5 {
 			q := drawQuestion(t, w)
 			outcomes[compareAnswers(t, w, tree, q)]++
 		}
@@ -45,7 +45,7 @@ func compareAnswers(t *rapid.T, w world, tree *placement.Tree, q placement.Quest
 		}
 		return "bad request"
 	}
-	if diff := gocmp.Diff(want, candidateTexts(got.Candidates)); diff != "" {
+	if diff := textsDiff(want, candidateTexts(got.Candidates)); diff != "" {
 		t.Fatalf("candidates (-oracle +engine):\n%s%s", diff, worldText(w, q))
 	}
 	checkOrders(t, w, tree, q, want)
@@ -59,6 +59,14 @@ func compareAnswers(t *rapid.T, w world, tree *placement.Tree, q placement.Quest
 	return "candidates"
 }
 
+// textsDiff spares the comparison that can be shown where there is nothing to show: it is much slower.
+func textsDiff(want, got []string) string {
+	if slices.Equal(want, got) {
+		return ""
+	}
+	return gocmp.Diff(want, got)
+}
+
 // mostFree prefers the provider that has most left, and on equal terms the order of the tree.
 func mostFree(_ string, a, b placement.Offer) int { return cmp.Compare(b.Free, a.Free) }
 
@@ -69,7 +77,7 @@ func checkOrders(t *rapid.T, w world, tree *placement.Tree, q placement.Question
 	turned.Groups = slices.Clone(q.Groups)
 	slices.Reverse(turned.Groups)
 	r, err := placement.Candidates(tree, turned, preferring)
-	if diff := gocmp.Diff(want, candidateTexts(r.Candidates)); err != nil || diff != "" {
+	if diff := textsDiff(want, candidateTexts(r.Candidates)); err != nil || diff != "" {
 		t.Fatalf("groups reversed, most free first: %v (-oracle +engine):\n%s%s", err, diff, worldText(w, q))
 	}
 }

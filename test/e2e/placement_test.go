@@ -59,13 +59,15 @@ func physicalNetworks(s *subject) {
 	if networks[0].PF == "pf2" || networks[1].PF != "pf2" {
 		s.T.Errorf("networks.json: %+v", networks)
 	}
-	_, public := s.mustPod("public", fmt.Sprintf(`[{network: public, ips: ["192.0.2.11/24", "198.51.100.11/24"], forbidden: [%s]}]`,
+	s.mustPod("public", fmt.Sprintf(`[{network: public, ips: ["192.0.2.11/24", "198.51.100.11/24"], forbidden: [%s]}]`,
 		map[bool]string{true: "CUSTOM_SLOW", false: "HW_NIC_OFFLOAD_GSO"}[networks[0].PF == "pf1"]))
 	_, storage := s.mustPod("storage", `[{network: storage, ips: ["198.51.100.12/24"]}]`)
 	s.pings(both, "192.0.2.11")
 	s.pings(both, "198.51.100.12")
+	output, err := s.CLI(s.T.Context(), "inventory")
+	s.must(err)
+	s.T.Logf("inventory:\n%s", output.Stdout)
 	s.silent(storage, "198.51.100.11")
-	_ = public
 }
 
 // granular: each entry is served by one PF; refusals say why.
