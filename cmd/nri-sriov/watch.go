@@ -42,13 +42,13 @@ func (d *daemon) refresh(ctx context.Context) {
 		began := time.Now()
 		providers, _, err := d.read()
 		if err != nil {
-			d.log.WithError(err).Warn("the node cannot be read; its inventory stays as it was")
-			return
-		}
-		changes := d.pool.Refresh(providers, began)
-		d.attacher.Changed(changes)
-		if !changes.Again {
-			return
+			d.log.WithError(err).Warn("the node cannot be read; its inventory stays as it was, and it is tried again")
+		} else {
+			changes := d.pool.Refresh(providers, began)
+			d.attacher.Changed(changes)
+			if !changes.Again {
+				return
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -3,6 +3,7 @@ package inventory
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -26,6 +27,20 @@ func bigNode(pfs, vfs, freeEach int) *Pool {
 		providers = append(providers, p)
 	}
 	return NewPool(providers)
+}
+
+// BenchmarkRefresh is a reading that changes nothing, for as long as which no claim is served.
+func BenchmarkRefresh(b *testing.B) {
+	for _, vfs := range []int{8, 128, 256} {
+		b.Run(fmt.Sprintf("VFs=%d", 8*vfs), func(b *testing.B) {
+			p, fresh := bigNode(8, vfs, vfs/8), bigNode(8, vfs, vfs/8).providers
+			for b.Loop() {
+				if changes := p.Refresh(fresh, time.Now()); changes.Again {
+					b.Fatal(changes)
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkClaim is one claim of a VF and its way back, on nodes of growing size that are nearly full.

@@ -217,9 +217,9 @@ func (m *merge) tell(one *VF, pf, reason string) {
 	}
 }
 
-// leave lets go of what is gone, once nobody has it.
+// leave lets go of a VF that nobody has, if it is gone.
 func (p *Pool) leave(one *VF) {
-	if !one.gone || one.taken() {
+	if !one.gone {
 		return
 	}
 	delete(p.byAddress, one.Address)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/nri-sriov/nri-sriov/pkg/config"
@@ -49,6 +50,9 @@ func Read(host *vf.Host, node *config.Node, remembered Remembered) (providers []
 	}
 	for _, pf := range pfs {
 		provider, err := r.provider(pf, named[pf.Address], node.OfferAll)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // unplugged meanwhile
+		}
 		if err != nil {
 			return nil, nil, err
 		}

@@ -3,15 +3,12 @@ package inventory
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
-	"pgregory.net/rapid"
 )
 
 // sketch draws a pool as a person reads it, its line of free VFs included.
@@ -193,6 +190,10 @@ func TestReadingsThatAreTooOld(t *testing.T) {
 	if changes := p.Refresh(fresh, began); !changes.Again || strings.Contains(sketch(p), "excluded") {
 		t.Errorf("%+v\n%s", changes, sketch(p))
 	}
+	changes := p.Refresh(node([]int{0, 1}), began)
+	if text := sketch(p); !changes.Again || !strings.Contains(text, "0 free") || strings.Contains(text, "1 free") {
+		t.Errorf("it was seen nowhere: %+v\n%s", changes, text)
+	}
 	refresh(p, node([]int{2, 1}))
 	before := sketch(p)
 	if changes := p.Refresh(node([]int{1}), began); !changes.Again || sketch(p) != before {
@@ -261,145 +262,4 @@ func TestPFThatAPodHas(t *testing.T) {
 	if text := sketch(p); text != "" {
 		t.Error(text)
 	}
-}
-
-// recount checks that the pool's books say what its VFs are.
-func recount(t *rapid.T, p *Pool) {
-	seen := map[vf.PCIAddress]bool{}
-	for _, provider := range p.providers {
-		counts, egress, free := map[State]int{}, 0, 0
-		for _, one := range provider.VFs {
-			if seen[one.Address] || p.byAddress[one.Address] != one || one.provider != provider {
-				t.Fatalf("%s is there twice, or not to be found", one.Address)
-			}
-			seen[one.Address] = true
-			counts[one.State]++
-			egress += one.egress
-			if (one.Sandbox != "") != one.taken() {
-				t.Fatalf("%s is %s of sandbox %q", one.Address, one.State, one.Sandbox)
-			}
-		}
-		for one, last := provider.stock.first, (*VF)(nil); one != nil; last, one = one, one.after {
-			if free++; one.State != Free || one.before != last || !seen[one.Address] {
-				t.Fatalf("%s is %s in the line of free VFs", one.Address, one.State)
-			}
-		}
-		for _, state := range []State{Free, Claimed, Attached, Releasing, Excluded} {
-			if provider.stock.counts[state] != counts[state] {
-				t.Fatalf("%s counts %d %s, %d are", provider.PF.Name(), provider.stock.counts[state], state, counts[state])
-			}
-		}
-		if free != counts[Free] || egress != provider.egress {
-			t.Fatalf("%s has %d in line of %d free, and %d kilobit/s used of %d", provider.PF.Name(), free, counts[Free], provider.egress, egress)
-		}
-	}
-	if len(seen) != len(p.byAddress) {
-		t.Fatalf("%d VFs, %d are found", len(seen), len(p.byAddress))
-	}
-}
-
-// drawnNode is some node of at most three PFs; a few of its VFs are the host's, and a few are other devices than before.
-func drawnNode(t *rapid.T) func() []*Provider {
-	vfs := rapid.SliceOfN(rapid.IntRange(-1, 4), 3, 3).Draw(t, "vfs") // -1 is no PF
-	hosts := rapid.SliceOfNDistinct(rapid.IntRange(0, 11), 0, 3, rapid.ID).Draw(t, "the host's")
-	others := rapid.SliceOfN(rapid.Uint64Range(1, 2), 12, 12).Draw(t, "instances")
-	return func() []*Provider {
-		var fresh []*Provider
-		for i, one := range node([]int{max(0, vfs[0]), max(0, vfs[1]), max(0, vfs[2])}) {
-			for j, each := range one.VFs {
-				if each.Instance = others[4*i+j]; slices.Contains(hosts, 4*i+j) {
-					exclude(each, "is the host's")
-				}
-			}
-			if one.Bandwidth.Egress = 1000; vfs[i] >= 0 {
-				fresh = append(fresh, one)
-			}
-		}
-		return fresh
-	}
-}
-
-// TestRefreshesNeverLoseCount: whatever comes and goes while VFs are claimed and given back, none has two owners, no owner
-// loses one but by giving it back, the counters are right, and the same node read again changes nothing.
-func TestRefreshesNeverLoseCount(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p := NewPool(drawnNode(t)())
-		owner := map[vf.PCIAddress]string{}
-		var waiting []*Claim
-		collect := func() {
-			waiting = slices.DeleteFunc(waiting, func(c *Claim) bool {
-				select {
-				case <-c.Granted:
-				default:
-					return false
-				}
-				for _, one := range c.VFs[0] {
-					if has, ok := owner[one.Address]; ok {
-						t.Fatalf("%s is %s's, and %s gets it", one.Address, has, c.request.Sandbox)
-					}
-					owner[one.Address] = c.request.Sandbox
-				}
-				return true
-			})
-		}
-		some := func() (vf.PCIAddress, string) {
-			if len(owner) == 0 {
-				return vf.PCIAddress{}, ""
-			}
-			addresses := slices.SortedFunc(maps.Keys(owner), vf.PCIAddress.Compare)
-			address := rapid.SampledFrom(addresses).Draw(t, "whose")
-			return address, owner[address]
-		}
-		for step := range rapid.IntRange(1, 25).Draw(t, "steps") {
-			switch rapid.IntRange(0, 5).Draw(t, "what") {
-			case 0, 1:
-				g := Group{Name: "n", Count: rapid.IntRange(1, 2).Draw(t, "count"), Egress: 100}
-				if c, err := p.Claim(Request{Sandbox: fmt.Sprint(step), Groups: []Group{g}}); err == nil {
-					waiting = append(waiting, c)
-				}
-			case 2:
-				if address, sandbox := some(); sandbox != "" {
-					p.Release(sandbox, address, "")
-				}
-			case 3:
-				if address, sandbox := some(); sandbox != "" {
-					delete(owner, address)
-					if rapid.Bool().Draw(t, "gone") {
-						p.Exclude(sandbox, address, "is gone")
-					} else {
-						p.Free(sandbox, address)
-					}
-				}
-			default:
-				read := drawnNode(t)
-				began := time.Now()
-				if rapid.Bool().Draw(t, "late") {
-					began = began.Add(-rapid.SampledFrom([]time.Duration{time.Microsecond, time.Millisecond}).Draw(t, "by"))
-				}
-				for _, one := range p.Refresh(read(), began).Unseen {
-					if rapid.Bool().Draw(t, "seen") {
-						p.Free("", one)
-					}
-				}
-				collect()
-				p.Refresh(read(), time.Now())
-				before := sketch(p)
-				if changes := p.Refresh(read(), time.Now()); len(changes.Vanished)+len(changes.Unseen) != 0 || changes.Again || sketch(p) != before {
-					t.Fatalf("the same node again: %+v\n%s\n%s", changes, before, sketch(p))
-				}
-			}
-			collect()
-			recount(t, p)
-			for address, sandbox := range owner {
-				if _, one, ok := p.Find(address); !ok || one.Sandbox != sandbox {
-					t.Fatalf("%s is no more %s's: %+v", address, sandbox, one)
-				}
-			}
-			for address, one := range p.byAddress {
-				if one.Sandbox != owner[address] {
-					t.Fatalf("%s: the pool says %q, the claims %q", address, one.Sandbox, owner[address])
-				}
-			}
-		}
-	})
 }

@@ -79,7 +79,8 @@ func routeMessageOf(kind uint16, length, routeType byte) []byte {
 
 func TestNews(t *testing.T) {
 	const newLink, gone = unix.RTM_NEWLINK, unix.RTM_DELLINK
-	pci, up := onBus("pci"), uint32(unix.IFF_UP)
+	pci, elsewhere, up := onBus("pci"), word(unix.IFLA_LINK_NETNSID, 0), uint32(unix.IFF_UP)
+	two := append(linkMessageOf(newLink, 4, up, named("veth0"), kindOf("veth")), linkMessageOf(newLink, 11, 0, named("v1"), pci)...)
 	s := &sightings{ours: linkState.ofFunction}
 	s.forget()
 	for i, c := range []struct {
@@ -97,7 +98,8 @@ func TestNews(t *testing.T) {
 		{"somebody listens", linkMessageOf(newLink, 3, up, named("enp1s0v0"), word(unix.IFLA_PROMISCUITY, 1), pci), true},
 		{"XDP", linkMessageOf(newLink, 3, up, named("enp1s0v0"), word(unix.IFLA_PROMISCUITY, 1), withXDP(1), pci), true},
 		{"a veth", linkMessageOf(newLink, 4, up, named("veth0"), word(unix.IFLA_LINK, 5), kindOf("veth")), false},
-		{"a veth whose peer elsewhere has the number", linkMessageOf(newLink, 6, up, named("veth1"), word(unix.IFLA_LINK, 3), word(unix.IFLA_LINK_NETNSID, 0), kindOf("veth")), false},
+		{"a VLAN upon what has the number elsewhere", linkMessageOf(newLink, 6, up, word(unix.IFLA_LINK, 3), elsewhere, kindOf("vlan")), false},
+		{"a veth whose peer is the VF", linkMessageOf(newLink, 6, up, named("veth1"), word(unix.IFLA_LINK, 3), kindOf("veth")), false},
 		{"a VLAN upon the VF", linkMessageOf(newLink, 7, up, named("v0.5"), word(unix.IFLA_LINK, 3), kindOf("vlan")), true},
 		{"it ends", linkMessageOf(gone, 7, up, named("v0.5"), word(unix.IFLA_LINK, 3), kindOf("vlan")), true},
 		{"the end of what nobody knows", linkMessageOf(gone, 8, 0, named("x"), kindOf("veth")), false},
@@ -117,7 +119,7 @@ func TestNews(t *testing.T) {
 		{"no way out", routeMessageOf(unix.RTM_NEWROUTE, 0, unix.RTN_UNREACHABLE), false},
 		{"the VF leaves", linkMessageOf(gone, 3, 0, named("enp1s0v0"), pci), true},
 		{"and its number is a veth's", linkMessageOf(newLink, 3, up, named("veth3"), kindOf("veth")), false},
-		{"two in one, the second is news", append(linkMessageOf(newLink, 4, up, named("veth0"), kindOf("veth")), linkMessageOf(newLink, 11, 0, named("v1"), pci)...), true},
+		{"two in one, the second is news", two, true},
 		{"a length beyond the end", []byte{255, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, true},
 		{"a length of nothing", make([]byte, 16), true},
 		{"an attribute beyond the end", message(newLink, append(make([]byte, unix.SizeofIfInfomsg), 99, 0, 3, 0)), true},
