@@ -15,12 +15,12 @@ const module = "github.com/nri-sriov/nri-sriov/"
 // rooms are the packages from the top down. One may import those below it, in the rows after its own.
 var rooms = [][]string{
 	{"cmd/nri-sriov"},
-	{"pkg/hooks", "pkg/check", "pkg/sriovcni"},
+	{"pkg/hooks", "pkg/check", "pkg/sriovcni", "pkg/candidate"},
 	{"pkg/attach"},
 	{"pkg/request"},
 	{"pkg/inventory"},
 	{"pkg/config"},
-	{"pkg/journal", "pkg/cni", "pkg/strictyaml", "pkg/dpdk"},
+	{"pkg/journal", "pkg/cni", "pkg/strictyaml", "pkg/dpdk", "pkg/placement"},
 	{"pkg/vf"},
 	{"pkg/failpoint"},
 }

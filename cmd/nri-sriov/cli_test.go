@@ -50,7 +50,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"release"}, 2},
 		{[]string{"pods", "--run-dir", none}, 1},
 		{[]string{"release", "s1", "--run-dir", none}, 1},
-		{[]string{"candidates", "-f", "x"}, 1},
+		{[]string{"candidates", "-f", none}, 1},
+		{[]string{"candidates"}, 2},
 		{[]string{"check", "--sysfs", none, "--config", none}, 1},
 	} {
 		if code, output := cli(t, c.args...); code != c.want {
@@ -70,7 +71,7 @@ func TestInventoryForms(t *testing.T) {
 	args := []string{"inventory", "--sysfs", sysfs(t), "--run-dir", t.TempDir(), "--config", "/none"}
 	code, text := cli(t, args...)
 	for _, line := range []string{
-		"pf enp1s0 0000:01:00.0: SRIOV_NET_VF 0 of 0 used [CUSTOM_DRIVER_IGB CUSTOM_NUMA_0 CUSTOM_VENDOR_8086 HW_NIC_SRIOV]",
+		"pf enp1s0 0000:01:00.0: SRIOV_NET_VF 0 of 0 used [CUSTOM_DEVICE_NETDEV CUSTOM_DEVICE_VFIO CUSTOM_DRIVER_IGB CUSTOM_NUMA_0 CUSTOM_VENDOR_8086 HW_NIC_SRIOV]",
 		"vf 0 0000:01:10.0 igbvf excluded: has no interface in the host: it is in another network namespace without our record",
 	} {
 		if code != 0 || !strings.Contains(text, line) {

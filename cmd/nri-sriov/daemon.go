@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
@@ -40,13 +41,17 @@ type daemon struct {
 	// failed gets the error that ends the daemon.
 	failed chan error
 
-	lock     *os.File
-	host     *vf.Host
-	dpdk     *dpdk.Host
+	lock *os.File
+	host *vf.Host
+	dpdk *dpdk.Host
+	// read reads the node as the config offers it.
+	read     func() ([]*inventory.Provider, []string, error)
 	pool     *inventory.Pool
 	attacher *attach.Attacher
 	cancel   context.CancelFunc
-	servers  []func()
+	// background is what goes on until cancel.
+	background sync.WaitGroup
+	servers    []func()
 }
 
 // start makes the node ready and gives it to the plugin. It may take minutes, where VFs are to be created.
@@ -74,14 +79,18 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		return err
 	}
 	loaded = attach.Merge(loaded, copied)
-	read := func() ([]*inventory.Provider, []string, error) {
+	d.read = func() ([]*inventory.Provider, []string, error) {
 		bound, err := attach.ReadBound(d.flags.runDir)
 		if err != nil {
 			return nil, nil, err
 		}
 		return inventory.Read(d.host, node, inventory.Remembered{WholePFs: attach.WholePFs(loaded), Bound: bound})
 	}
-	providers, missing, err := read()
+	watch, err := d.host.Watch(ctx) // first, so that nothing is missed that changes while the node is read
+	if err != nil {
+		return err
+	}
+	providers, missing, err := d.read()
 	if err != nil {
 		return err
 	}
@@ -89,6 +98,8 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		d.log.WithField("pf", name).Error("the config offers a PF that this node does not have, or that has no SR-IOV")
 	}
 	d.pool = inventory.NewPool(providers)
+	d.pool.Name(node.Traits())
+	d.pool.Pack(node.Pack)
 	for _, one := range providers {
 		if one.Reason != "" {
 			d.log.WithField("pf", one.PF.Name()).Warn("PF is not offered: it " + one.Reason)
@@ -110,7 +121,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		Address: addressing, Announce: addressing,
 		Settings: d.host.Settings, Open: vf.OpenNamespace,
 		Reread: func(pf vf.PCIAddress) (*inventory.Provider, error) {
-			providers, _, err := read()
+			providers, _, err := d.read()
 			for _, one := range providers {
 				if one.PF.Address == pf {
 					return one, nil
@@ -126,10 +137,12 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	if err := d.serve(); err != nil {
 		return err
 	}
-	go d.sweep(ctx)
+	d.background.Go(func() { d.sweep(ctx) })
+	d.background.Go(func() { d.follow(ctx, watch) })
 	d.plugin.Start(&hooks.Node{
 		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages,
-		Given: func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
+		NUMANodes: d.numaNodes,
+		Given:     func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
 	})
 	return nil
 }
@@ -142,6 +155,7 @@ func (d *daemon) stop() {
 	for _, stop := range d.servers {
 		stop()
 	}
+	d.background.Wait()
 	if d.attacher != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 		defer cancel()
@@ -164,6 +178,15 @@ func (d *daemon) stop() {
 		_ = d.lock.Close() // and with it the lock
 	}
 	d.log.Info("nri-sriov ends")
+}
+
+// numaNodes are those of a cpuset; none where it makes no sense.
+func (d *daemon) numaNodes(cpus string) []int {
+	nodes, err := d.host.NUMANodes(cpus)
+	if err != nil {
+		d.log.WithError(err).Debug("the pod's CPUs do not tell its NUMA nodes")
+	}
+	return nodes
 }
 
 // openJournal opens the records in a folder and reads them.

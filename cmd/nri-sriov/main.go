@@ -40,6 +40,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errBadRequest):
+		return exitMisuse
 	case errors.As(err, &failed):
 		if !errors.Is(err, errSilent) {
 			fmt.Fprintln(os.Stderr, "nri-sriov:", err)
@@ -76,14 +78,4 @@ func work(do func(cmd *cobra.Command, args []string) error) func(*cobra.Command,
 		}
 		return nil
 	}
-}
-
-func newCandidates() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use: "candidates -f FILE", Short: "The allocation candidates for a pod, as JSON (not supported yet)", Args: cobra.NoArgs,
-		RunE: work(func(*cobra.Command, []string) error { return errors.New("candidates is not supported yet") }),
-	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "a pod manifest, or a placement question")
-	return cmd
 }

@@ -168,11 +168,14 @@ func (a *Attacher) Attach(sandbox Sandbox, wants []Want, isolate bool) error {
 
 // begin starts an attempt; the caller holds the mutex.
 func (a *Attacher) begin(e *entry) error {
+	if err := a.checkQuota(e); err != nil {
+		return err
+	}
 	ns, err := a.podNamespace(e)
 	if err != nil {
 		return err
 	}
-	claim, err := a.pool.Claim(e.sandbox.ID, e.groups(), e.isolate)
+	claim, err := a.pool.Claim(e.request())
 	if err != nil {
 		closeNamespace(ns)
 		return err
@@ -183,12 +186,12 @@ func (a *Attacher) begin(e *entry) error {
 	return nil
 }
 
-func (e *entry) groups() []inventory.Group {
-	groups := make([]inventory.Group, len(e.wants))
+func (e *entry) request() inventory.Request {
+	r := inventory.Request{Sandbox: e.sandbox.ID, Isolate: e.isolate, NUMANodes: e.sandbox.NUMANodes, Groups: make([]inventory.Group, len(e.wants))}
 	for i, want := range e.wants {
-		groups[i] = want.group()
+		r.Groups[i] = want.group()
 	}
-	return groups
+	return r
 }
 
 // start runs one attempt in a goroutine of its own; the caller holds the mutex.

@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type Want struct {
 	Whole bool
 	// Device is config.DeviceNetdev or config.DeviceVFIO.
 	Device string
+	// MaxPerNamespace bounds the VFs of the network that the pods of one namespace have; 0 is no bound.
+	MaxPerNamespace int
 	// RDMA asks for the RDMA device, too, VhostNet for the nodes of vhost-net and tun.
 	RDMA, VhostNet bool
 	// Containers that may use the VFs; nil is all.
@@ -55,8 +58,19 @@ type Delegate struct {
 func (w Want) group() inventory.Group {
 	return inventory.Group{
 		Name: w.Network, Count: len(w.Interfaces), Whole: w.Whole, Userspace: w.Device == config.DeviceVFIO,
+		Egress:   egressOf(w.Settings),
 		Required: w.Required, Forbidden: w.Forbidden, AnyOf: w.AnyOf,
 	}
+}
+
+// egressOf is what a VF draws on its PF's bandwidth, in kilobit/s: what it is guaranteed, else what it may use.
+func egressOf(settings vf.Settings) int {
+	return 1000 * int(cmp.Or(settings.MinTxRate, settings.MaxTxRate))
+}
+
+// owned is how the pool is told of an attachment that a sandbox has already.
+func (a Attachment) owned() inventory.Group {
+	return inventory.Group{Userspace: a.Device == config.DeviceVFIO, Egress: egressOf(a.Settings)}
 }
 
 // State is how far an attachment is.

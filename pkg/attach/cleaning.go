@@ -33,7 +33,7 @@ func (a *Attacher) clean() error {
 			if !known {
 				have = vf.DefaultSettings()
 			}
-			a.cleanOne(provider.PF, *one, have)
+			a.cleanOne(provider.PF, *one, have) // what is clean is free already
 		}
 	}
 	return nil
@@ -55,11 +55,12 @@ func (a *Attacher) cleanPF(provider inventory.Provider) {
 	}, "was found bound to "+whole.Driver)
 }
 
-func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
+// cleanOne looks at a VF that nobody has, and answers whether it may be offered as it is; if not, it is brought to rest.
+func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) (clean bool) {
 	resting, marked, err := a.device.Rest(one.Address)
 	if err != nil {
 		a.log.WithField("pci", one.Address.String()).WithError(err).Warn("VF cannot be looked at")
-		return
+		return true // an attach looks again
 	}
 	attachment := Attachment{
 		Address: one.Address, PF: pf.Address, PFName: pf.Name(), VFID: one.ID, Driver: one.Driver, NUMANode: one.NUMANode,
@@ -73,7 +74,7 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
 	}
 	atRest := one.Driver == one.Rest || one.Rest == "" && native(one.Driver)
 	if atRest && !marked && len(have.Differences(vf.DefaultSettings())) == 0 {
-		return
+		return true
 	}
 	if one.Rest != "" || !native(one.Driver) {
 		attachment.Device, attachment.Home, attachment.Ports = config.DeviceVFIO, resting, []Port{{}}
@@ -88,11 +89,56 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) {
 		reason = "was found in use"
 	}
 	a.bringToRest(attachment, reason)
+	return false
+}
+
+// Changed takes note of what a reading of the node has shown: VFs that vanished under their pods are reported, and those
+// that nobody has looked at yet are brought to rest or offered.
+func (a *Attacher) Changed(changes inventory.Changes) {
+	for _, one := range changes.Vanished {
+		a.log.WithFields(logrus.Fields{"sandbox": one.Sandbox, "pci": one.VF.Address.String(), "pf": one.PFName, "vf": one.VF.ID}).
+			Error("a pod has lost its VF: it " + one.Reason)
+		a.note(one.Sandbox, one.VF.Address, one.Reason)
+	}
+	for _, address := range changes.Unseen {
+		pf, one, ok := a.pool.Find(address)
+		if !ok {
+			continue
+		}
+		have := vf.DefaultSettings()
+		if pf.Interface != "" {
+			settings, err := a.settings(pf)
+			if err != nil {
+				a.log.WithField("pf", pf.Name()).WithError(err).Warn("what a PF has set for its VFs cannot be read")
+			}
+			if known, ok := settings[one.ID]; ok {
+				have = known
+			}
+		}
+		if a.cleanOne(pf, one, have) {
+			a.pool.Free("", address)
+		}
+	}
+}
+
+// note has an attachment say what is the matter with it.
+func (a *Attacher) note(sandbox string, address vf.PCIAddress, text string) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	e, ok := a.entries[sandbox]
+	if !ok {
+		return
+	}
+	for i := range e.attachments {
+		if e.attachments[i].Address == address {
+			e.attachments[i].Error = text
+		}
+	}
 }
 
 // bringToRest releases a function that nobody has.
 func (a *Attacher) bringToRest(one Attachment, reason string) {
-	if !a.pool.Adopt("", one.Address, true) {
+	if !a.pool.Adopt("", one.Address, inventory.Group{Userspace: true}) {
 		return
 	}
 	one.State = Releasing

@@ -47,6 +47,9 @@ func (a *Attacher) attachLate(live Live) error {
 		return nil
 	}
 	e := &entry{sandbox: live.Sandbox, wants: live.Wants, isolate: live.Isolate, listed: true}
+	if err := a.checkQuota(e); err != nil {
+		return err
+	}
 	ns, err := a.podNamespace(e)
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func (a *Attacher) late(ctx context.Context, e *entry) error {
 	case whole:
 		return a.bring(ctx, e, a.haveNow)
 	}
-	if e.claim, err = a.pool.Claim(e.sandbox.ID, e.groups(), e.isolate); err != nil {
+	if e.claim, err = a.pool.Claim(e.request()); err != nil {
 		return err
 	}
 	return a.attach(ctx, e)
@@ -88,7 +91,7 @@ func (a *Attacher) readopt(e *entry) (whole bool, err error) {
 		wanted += len(want.Interfaces)
 		for _, name := range want.Interfaces {
 			for address, ports := range found {
-				if ports[0].Interface != name || !a.pool.Adopt(e.sandbox.ID, address, false) {
+				if ports[0].Interface != name || !a.pool.Adopt(e.sandbox.ID, address, want.group()) {
 					continue
 				}
 				if one, ok := a.adopted(want, name, address, ports); ok {

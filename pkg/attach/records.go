@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -54,7 +53,7 @@ func Show(pool *inventory.Pool, records []journal.Record) {
 			continue
 		}
 		for _, each := range r.Attachments {
-			if each.Freed || !pool.Adopt(r.Sandbox.ID, each.Address, each.Device == config.DeviceVFIO) {
+			if each.Freed || !pool.Adopt(r.Sandbox.ID, each.Address, each.owned()) {
 				continue
 			}
 			switch each.State {

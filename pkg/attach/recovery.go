@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -52,7 +51,7 @@ func (a *Attacher) adopt(r record) {
 	sandbox := r.Sandbox.ID
 	e := &entry{sandbox: r.Sandbox, phase: recovering}
 	for _, one := range r.Attachments {
-		if !one.Freed && !a.pool.Adopt(sandbox, one.Address, one.Device == config.DeviceVFIO) {
+		if !one.Freed && !a.pool.Adopt(sandbox, one.Address, one.owned()) {
 			a.logOf(e.sandbox, one).Warn("VF of a journaled attachment is gone, or another's")
 			e.lost = true
 			if one.Freed = true; one.Delegate == nil {

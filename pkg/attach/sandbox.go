@@ -23,6 +23,8 @@ type Sandbox struct {
 	// tells it from a later one; it is 0 for a pod that has a network namespace, and while it is not known.
 	PID      int    `json:"pid,omitempty"`
 	PIDStart uint64 `json:"pidStart,omitempty"`
+	// NUMANodes are those of the pod's CPUs, where the runtime tells.
+	NUMANodes []int `json:"numaNodes,omitempty"`
 }
 
 // podNamespace opens the sandbox's network namespace. A host-network pod has none, and nothing to be moved into one.

@@ -167,7 +167,7 @@ func TestParseWholePF(t *testing.T) {
 
 func TestExamplesParse(t *testing.T) {
 	files, err := filepath.Glob("../../configs/examples/node-*.yaml")
-	if err != nil || len(files) < 6 {
+	if err != nil || len(files) < 7 {
 		t.Fatalf("examples %q, %v", files, err)
 	}
 	for _, file := range files {

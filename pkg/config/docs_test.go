@@ -14,11 +14,11 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	notBuilt := []string{"resourceName", "requireResource", "bandwidth", "taint"}
+	notBuilt := []string{"resourceName", "requireResource", "taint"}
 	frame := []string{"apiVersion", "kind", "providers", "networks"}
 	for _, kind := range []reflect.Type{
 		reflect.TypeFor[rawNode](), reflect.TypeFor[rawProvider](), reflect.TypeFor[rawNetwork](), reflect.TypeFor[rawVLAN](),
-		reflect.TypeFor[rawRoute](),
+		reflect.TypeFor[rawRoute](), reflect.TypeFor[rawBandwidth](),
 	} {
 		for i := range kind.NumField() {
 			key := kind.Field(i).Tag.Get("yaml")

@@ -40,6 +40,21 @@ func CheckTrait(name string) error {
 	return fmt.Errorf("%s is not a trait: 1 to 255 of A-Z, 0-9 and _", strictyaml.Quote(name))
 }
 
+// checkOwnTrait tells why an admin cannot give a PF a trait. What begins like the traits that the node finds by itself is
+// refused: a PF with the wrong CUSTOM_NUMA_1 would be taken for one that is near to CPUs which it is not near to.
+func checkOwnTrait(name string) error {
+	if err := CheckTrait(name); err != nil {
+		return err
+	}
+	for _, prefix := range []string{"CUSTOM_DEVICE_", "CUSTOM_DRIVER_", "CUSTOM_NUMA_", "CUSTOM_VENDOR_"} {
+		if strings.HasPrefix(name, prefix) {
+			return fmt.Errorf("%s cannot be given: the node itself finds which traits %s… a PF has; take a name that begins "+
+				"otherwise, such as CUSTOM_RACK_A", strictyaml.Quote(name), prefix)
+		}
+	}
+	return nil
+}
+
 // CheckInterfaceName tells why a text cannot be the name of a network interface. It is a little stricter than the
 // kernel: a name is made of letters, digits, _, - and dot.
 func CheckInterfaceName(name string) error {

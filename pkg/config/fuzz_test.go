@@ -52,6 +52,9 @@ func checkNode(t *testing.T, node *Node) {
 			provider.NumVFs < 0 || provider.NumVFs > maxNumVFs,
 			provider.Reserved < 0 || provider.VFs != nil && provider.Reserved > len(provider.VFs),
 			!slices.IsSorted(provider.VFs),
+			min(provider.Bandwidth.Egress, provider.Bandwidth.Ingress) < 0,
+			max(provider.Bandwidth.Egress, provider.Bandwidth.Ingress) > maxBandwidth,
+			slices.ContainsFunc(provider.Traits, func(trait string) bool { return checkOwnTrait(trait) != nil }),
 			provider.Driver != "" && !dpdk.IsVFIO(provider.Driver) && !dpdk.IsUIO(provider.Driver),
 			strings.ContainsAny(provider.Driver, "/ \n") || provider.Driver == "vfio_pci",
 			provider.VFToken != "" && (!uuidForm.MatchString(provider.VFToken) || dpdk.IsUIO(provider.Driver)):
@@ -81,6 +84,7 @@ func checkNetwork(t *testing.T, network *Network) {
 		s.VLAN.Protocol.String() != "802.1q" && s.VLAN.ID == 0,
 		s.MaxTxRate != 0 && s.MinTxRate > s.MaxTxRate,
 		!s.MAC.IsZero(),
+		network.MaxPerNamespace < 0 || network.MaxPerNamespace > maxQuota,
 		network.Device != DeviceNetdev && (network.Device != DeviceVFIO || network.RDMA),
 		network.MTU != 0 && (network.MTU < minMTU || network.MTU > maxMTU),
 		!network.AllowMAC && network.MACPrefix != nil || len(network.MACPrefix) > 5,

@@ -15,6 +15,8 @@ const (
 	// minMTU is the least that IPv4 works with (RFC 791).
 	minMTU, maxMTU    = 68, 65535
 	defaultCNIVersion = "1.1.0"
+	// maxQuota is the VFs of 16 PFs, 256 each.
+	maxQuota = 4096
 )
 
 func (v validation) networks(raws []rawNetwork) []Network {
@@ -49,6 +51,8 @@ func (v validation) network(path string, raw *rawNetwork) Network {
 		MTU:        v.number(path+".mtu", raw.MTU, 0, minMTU, maxMTU),
 		Routes:     v.routes(path+".routes", raw.Routes),
 		CNIVersion: v.oneOf(path+".cniVersion", raw.CNIVersion, defaultCNIVersion, "0.3.1", "0.4.0", "1.0.0"),
+
+		MaxPerNamespace: v.number(path+".maxPerNamespace", raw.MaxPerNamespace, 0, 1, maxQuota),
 	}
 	if raw.Name == nil {
 		v.Addf(path, "name is missing")

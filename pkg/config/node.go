@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -21,6 +22,8 @@ type Node struct {
 	// Hugepages is where the host has a hugetlbfs mounted, of which containers with vfio devices get a folder of their own
 	// at the same place; empty gives them none.
 	Hugepages string
+	// Pack chooses, of the PFs that will do, the one with the fewest VFs left; without it, it is the one with the most.
+	Pack bool
 }
 
 // Network finds a network by its name.
@@ -31,6 +34,20 @@ func (n *Node) Network(name string) (*Network, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Traits are all that the config names: known, whether or not a PF has them.
+func (n *Node) Traits() []string {
+	var traits []string
+	for i := range n.Providers {
+		traits = append(traits, n.Providers[i].Traits...)
+	}
+	for i := range n.Networks {
+		network := &n.Networks[i]
+		traits = slices.Concat(traits, network.Required, network.Forbidden, slices.Concat(network.AnyOf...))
+	}
+	slices.Sort(traits)
+	return slices.Compact(traits)
 }
 
 // Provider is a PF whose VFs are offered. Exactly one of PF and Address names it.
@@ -45,8 +62,10 @@ type Provider struct {
 	VFs IDSet
 	// Reserved is how many of the offered VFs are kept back.
 	Reserved int
-	// Traits describe the PF in the names of OpenStack placement.
+	// Traits describe the PF in the names of OpenStack placement. None of them is of a kind that the node finds by itself.
 	Traits []string
+	// Bandwidth is what networks' rates draw on.
+	Bandwidth Bandwidth
 	// Driver is the one that free VFs rest in, of vfio or uio (dpdk.IsVFIO, dpdk.IsUIO); empty is the kernel's own network
 	// driver.
 	Driver string
@@ -55,6 +74,15 @@ type Provider struct {
 	// VFToken is the UUID, in lower case, that the application sets which drives the PF through vfio-pci; whoever opens a
 	// VF of such a PF must show it. Empty is none.
 	VFToken string
+}
+
+// Bandwidth is what the admin declares of a PF's link, in Mbit/s, each up to 10,000,000; 0 is not declared, and then
+// nothing is counted.
+type Bandwidth struct {
+	// Egress is what the VFs may send. Each draws its network's minimum rate on it, or without one the maximum.
+	Egress int
+	// Ingress is what they may receive. The kernel has no such rate of a VF, so no network draws on it.
+	Ingress int
 }
 
 // Name is how the file names the PF: by interface or by PCI address.
@@ -77,6 +105,9 @@ type Network struct {
 	Name string
 	// Namespaces are patterns such as team-* for who may use the network; empty admits every namespace.
 	Namespaces []string
+	// MaxPerNamespace is how many VFs of the network the pods of one namespace may have on this node at a time, 1 to 4096;
+	// with WholePF, how many PFs. 0 is no limit.
+	MaxPerNamespace int
 	// Device is DeviceNetdev or DeviceVFIO.
 	Device string
 	// RDMA gives the RDMA device of a netdev, too, and is never set with DeviceVFIO; VhostNet gives /dev/vhost-net and /dev/net/tun.

@@ -8,6 +8,9 @@ import (
 // maxNumVFs is how many VFs have the numbers 0 to MaxVFID.
 const maxNumVFs = MaxVFID + 1
 
+// maxBandwidth is 10 Tbit/s in Mbit/s, beyond any link.
+const maxBandwidth = 10_000_000
+
 func (v validation) providers(raws []rawProvider) []Provider {
 	if raws != nil && len(raws) == 0 {
 		v.Addf("providers", "the list is empty; leave it away to offer every PF that has VFs")
@@ -30,11 +33,13 @@ func (v validation) providers(raws []rawProvider) []Provider {
 }
 
 func (v validation) provider(path string, raw *rawProvider) Provider {
-	v.unsupported(path+".bandwidth", raw.Bandwidth != nil)
 	provider := Provider{
 		NumVFs:   v.number(path+".numVFs", raw.NumVFs, 0, 0, maxNumVFs),
 		Reserved: v.number(path+".reserved", raw.Reserved, 0, 0, maxNumVFs),
-		Traits:   v.list(path+".traits", raw.Traits, CheckTrait),
+		Traits:   v.list(path+".traits", raw.Traits, checkOwnTrait),
+	}
+	if raw.Bandwidth != nil {
+		provider.Bandwidth = v.bandwidth(path+".bandwidth", raw.Bandwidth)
 	}
 	switch {
 	case raw.PF == nil && raw.PCIAddress == nil:
@@ -52,6 +57,16 @@ func (v validation) provider(path string, raw *rawProvider) Provider {
 		provider.VFs = v.vfs(path, *raw.VFs, provider.Reserved)
 	}
 	return provider
+}
+
+func (v validation) bandwidth(path string, raw *rawBandwidth) Bandwidth {
+	if raw.Egress == nil && raw.Ingress == nil {
+		v.Addf(path, "egress and ingress are missing; declare one or both in Mbit/s, such as egress: 10000")
+	}
+	return Bandwidth{
+		Egress:  v.number(path+".egress", raw.Egress, 0, 1, maxBandwidth),
+		Ingress: v.number(path+".ingress", raw.Ingress, 0, 1, maxBandwidth),
+	}
 }
 
 func (v validation) pciAddress(path, text string) vf.PCIAddress {

@@ -11,6 +11,7 @@ type rawNode struct {
 	Providers  []rawProvider `yaml:"providers"`
 	Networks   []rawNetwork  `yaml:"networks"`
 	Hugepages  *string       `yaml:"hugepages"`
+	Placement  *string       `yaml:"placement"`
 	Taint      *bool         `yaml:"taint"`
 }
 
@@ -35,6 +36,7 @@ type rawBandwidth struct {
 type rawNetwork struct {
 	Name            *string          `yaml:"name"`
 	Namespaces      []string         `yaml:"namespaces"`
+	MaxPerNamespace *int             `yaml:"maxPerNamespace"`
 	Device          *string          `yaml:"device"`
 	ResourceClass   *string          `yaml:"resourceClass"`
 	ResourceName    *string          `yaml:"resourceName"`

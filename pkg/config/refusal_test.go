@@ -54,7 +54,7 @@ func TestParseRefusesFiles(t *testing.T) {
 		{"empty networks", head + "networks: []\n", "3: networks: no network is defined; the least is networks: [{name: default}]"},
 		{
 			"unknown key", head + "netwroks: []\n",
-			`3: unknown key "netwroks"; known here are apiVersion, kind, providers, networks, hugepages, taint`,
+			`3: unknown key "netwroks"; known here are apiVersion, kind, providers, networks, hugepages, placement, taint`,
 		},
 		{"key twice", head + "kind: NodeConfig\n", `3: the key "kind" is there twice, first in line 2`},
 		{"taint", head + networks + "taint: true\n", "4: taint: taint is not supported yet"},
@@ -95,8 +95,6 @@ func TestParseRefusesProviders(t *testing.T) {
 		{"all reserved and more", "[{pf: a, vfs: 0-1, reserved: 3}]", `4: providers[0].reserved: 3 is more than the 2 VFs of vfs "0-1"`},
 		{"trait", "[{pf: a, traits: [fast]}]", `4: providers[0].traits[0]: "fast" is not a trait: 1 to 255 of A-Z, 0-9 and _`},
 		{"trait twice", "[{pf: a, traits: [A, B, A]}]", `4: providers[0].traits: "A" is there twice`},
-		{"bandwidth", "[{pf: a, bandwidth: {egress: 1, ingress: 1}}]", "4: providers[0].bandwidth: bandwidth is not supported yet"},
-		{"form of bandwidth", "[{pf: a, bandwidth: {egress: fast}}]", `4: providers[0].bandwidth.egress: "fast" is not a whole decimal number`},
 	}.run(t, head+"networks: [{name: a}]\nproviders: ")
 }
 
@@ -174,7 +172,7 @@ func TestParseRefusesNetworks(t *testing.T) {
 		{"cniVersion", "name: a\n    cniVersion: 0.2.0", `5: networks[0].cniVersion: "0.2.0" is none of 1.1.0, 0.3.1, 0.4.0, 1.0.0`},
 		{
 			"unknown key", "name: a\n    pf: eth1",
-			`5: networks[0]: unknown key "pf"; known here are name, namespaces, device, resourceClass, resourceName, ` +
+			`5: networks[0]: unknown key "pf"; known here are name, namespaces, maxPerNamespace, device, resourceClass, resourceName, ` +
 				`requireResource, required, forbidden, anyOf, vlan, spoofCheck, trust, minTxRate, maxTxRate, linkState, mtu, ` +
 				`allow, macPrefix, subnets, rdma, vhostNet, routes, ipam, cniVersion`,
 		},

@@ -27,6 +27,7 @@ func (v validation) node(raw *rawNode) *Node {
 		OfferAll:  raw.Providers == nil,
 		Networks:  v.networks(raw.Networks),
 		Hugepages: orElse(raw.Hugepages, ""),
+		Pack:      v.oneOf("placement", raw.Placement, "spread", "pack") == "pack",
 	}
 }
 

@@ -34,6 +34,8 @@ type Node struct {
 	Config   *config.Node
 	Attacher *attach.Attacher
 	Results  *attach.Results
+	// NUMANodes tells on which nodes the CPUs of a list such as 0-3,8 are; nil where that is not known.
+	NUMANodes func(cpus string) []int
 	// Given reads what user space drives an attachment through, as the kernel has it now.
 	Given func(attach.Attachment) (attach.Given, error)
 	// Hugepages gives containers with vfio devices their folder in it; nil gives none.
@@ -124,7 +126,7 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
 		if !f.asks && !node.Attacher.Known(f.id) {
 			continue
 		}
-		one := attach.Live{Sandbox: f.sandbox()}
+		one := attach.Live{Sandbox: f.sandbox(node)}
 		if f.asks {
 			wants, isolate, err := wantsOf(f, node.Config)
 			if err != nil {
@@ -168,7 +170,7 @@ func (p *Plugin) attach(f sandboxFacts) error {
 	if err != nil {
 		return err
 	}
-	return node.Attacher.Attach(f.sandbox(), wants, isolate)
+	return node.Attacher.Attach(f.sandbox(node), wants, isolate)
 }
 
 // CreateContainer is the gate: no container of a pod that asks is created before all that it asked for is there.

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -27,6 +28,8 @@ type sandboxFacts struct {
 	// asks tells whether the pod has the annotation; the two texts are what it says.
 	asks               bool
 	networks, grouping string
+	// cpus is the pod's cpuset, such as 0-3,8, where it has one of its own.
+	cpus string
 }
 
 // factsOf looks the annotation up first: a pod without it costs no more than that.
@@ -38,6 +41,7 @@ func factsOf(pod *api.PodSandbox) sandboxFacts {
 	}
 	f.uid, f.pid, f.handler, f.networks = pod.GetUid(), int(pod.GetPid()), pod.GetRuntimeHandler(), networks
 	f.grouping = pod.GetAnnotations()[request.GroupPolicyAnnotation]
+	f.cpus = cmp.Or(pod.GetLinux().GetPodResources().GetCpu().GetCpus(), pod.GetLinux().GetResources().GetCpu().GetCpus())
 	f.userns = hasNamespace(pod.GetLinux().GetNamespaces(), "user")
 	for _, ns := range pod.GetLinux().GetNamespaces() {
 		if ns.GetType() == "network" {
@@ -47,8 +51,12 @@ func factsOf(pod *api.PodSandbox) sandboxFacts {
 	return f
 }
 
-func (f sandboxFacts) sandbox() attach.Sandbox {
-	return attach.Sandbox{ID: f.id, Namespace: f.namespace, Name: f.name, UID: f.uid, NetNS: f.netns, PID: f.pid}
+func (f sandboxFacts) sandbox(node *Node) attach.Sandbox {
+	s := attach.Sandbox{ID: f.id, Namespace: f.namespace, Name: f.name, UID: f.uid, NetNS: f.netns, PID: f.pid}
+	if node.NUMANodes != nil && f.cpus != "" {
+		s.NUMANodes = node.NUMANodes(f.cpus)
+	}
+	return s
 }
 
 // idForm is what may become part of a path.
@@ -125,7 +133,7 @@ func wantOf(one request.Granted) (attach.Want, error) {
 	network := one.Network
 	want := attach.Want{
 		Network: network.Name, Interfaces: one.Interfaces, Containers: one.Containers,
-		Whole: network.WholePF, Device: network.Device, RDMA: network.RDMA, VhostNet: network.VhostNet,
+		Whole: network.WholePF, MaxPerNamespace: network.MaxPerNamespace, Device: network.Device, RDMA: network.RDMA, VhostNet: network.VhostNet,
 		Settings: network.Settings, MTU: network.MTU, CNIVersion: network.CNIVersion,
 		Required:  append(append([]string{}, network.Required...), one.Required...),
 		Forbidden: append(append([]string{}, network.Forbidden...), one.Forbidden...),

@@ -15,6 +15,9 @@ import (
 // ErrNoFreeVF says that a claim cannot be served, neither now nor by waiting for releases that are under way.
 var ErrNoFreeVF = errors.New("no VF free")
 
+// ErrUnknownTrait says that a request names a trait that nobody knows, which is no lack of VFs.
+var ErrUnknownTrait = errors.New("unknown trait")
+
 // Group is one granular request: all of its VFs come from one provider.
 type Group struct {
 	// Name tells the group apart in refusals: the network's name.
@@ -25,9 +28,26 @@ type Group struct {
 	Whole bool
 	// Userspace tells that the pod drives the VFs itself, by vfio or uio.
 	Userspace bool
+	// Egress is what each VF draws on the PF's bandwidth, in kilobit/s; PFs without declared bandwidth do not count it.
+	Egress int
 	// Required, Forbidden and AnyOf are traits.
 	Required, Forbidden []string
 	AnyOf               [][]string
+}
+
+// Request is what a sandbox asks for, all of it or nothing.
+type Request struct {
+	Sandbox string
+	Groups  []Group
+	// Isolate puts every group on another PF.
+	Isolate bool
+	// NUMANodes are those of the pod's CPUs, where they are known; PFs there come first.
+	NUMANodes []int
+}
+
+// userspace tells whether the pod is to drive any of it itself.
+func (r Request) userspace() bool {
+	return slices.ContainsFunc(r.Groups, func(g Group) bool { return g.Userspace })
 }
 
 // Claim is what a sandbox was promised. While it waits for VFs in release, Granted is open.
@@ -37,9 +57,7 @@ type Claim struct {
 	// VFs holds the VFs per group, once granted.
 	VFs [][]vf.VF
 
-	sandbox string
-	groups  []Group
-	isolate bool
+	request Request
 }
 
 // Pool is the node's VFs and who has them.
@@ -48,13 +66,21 @@ type Pool struct {
 	providers []*Provider
 	byAddress map[vf.PCIAddress]*VF
 	waiting   []*Claim
+	pack      bool
+	// named are traits that the config names, known those that a PF has besides.
+	named, known map[string]bool
 	// siblings are the VFs of each IOMMU group that has more than one.
 	siblings map[int][]*VF
+	// read is when the reading began that was taken over last.
+	read time.Time
 }
 
 // NewPool starts with the providers as they were read, and owns them from then on.
 func NewPool(providers []*Provider) *Pool {
-	p := &Pool{providers: providers, byAddress: map[vf.PCIAddress]*VF{}}
+	p := &Pool{providers: providers, byAddress: map[vf.PCIAddress]*VF{}, named: map[string]bool{}}
+	for _, one := range providers {
+		one.adopt()
+	}
 	p.index()
 	return p
 }
@@ -62,8 +88,12 @@ func NewPool(providers []*Provider) *Pool {
 // index finds the VFs by address and by IOMMU group.
 func (p *Pool) index() {
 	clear(p.byAddress)
+	p.known = maps.Clone(p.named)
 	groups := map[int][]*VF{}
 	for _, provider := range p.providers {
+		for _, trait := range provider.Traits {
+			p.known[trait] = true
+		}
 		for _, one := range provider.VFs {
 			p.byAddress[one.Address] = one
 			groups[one.IOMMUGroup] = append(groups[one.IOMMUGroup], one)
@@ -77,50 +107,77 @@ func (p *Pool) index() {
 	p.siblings = groups
 }
 
-// usable makes the test for VFs that a sandbox may be given: in one of the states, and not tied by its IOMMU group to a
-// VF of another sandbox. The group is what the hardware keeps apart: who drives one member can reach the others.
-func (p *Pool) usable(sandbox string, groups []Group, states ...State) func(*VF) bool {
-	wanted := slices.ContainsFunc(groups, func(g Group) bool { return g.Userspace })
-	return func(one *VF) bool {
-		if !slices.Contains(states, one.State) {
-			return false
-		}
-		return !slices.ContainsFunc(p.siblings[one.IOMMUGroup], func(other *VF) bool {
-			taken := other.State == Claimed || other.State == Attached || other.State == Releasing
-			return taken && other != one && other.Sandbox != sandbox && (wanted || other.userspace)
-		})
+// Pack has claims fill one PF after the other; without it they go to the PF that has the most left.
+func (p *Pool) Pack(pack bool) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.pack = pack
+}
+
+// Name tells of traits that the config names: known, whether or not a PF has them.
+func (p *Pool) Name(traits []string) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for _, trait := range traits {
+		p.named[trait], p.known[trait] = true, true
 	}
+}
+
+// unknown names a trait of a request that nobody knows, or nothing. A misspelt trait must not look like a lack of VFs.
+func (p *Pool) unknown(request Request) error {
+	for _, group := range request.Groups {
+		for _, trait := range slices.Concat(append([][]string{group.Required, group.Forbidden}, group.AnyOf...)...) {
+			if strings.HasPrefix(trait, "CUSTOM_") && !p.known[trait] {
+				return fmt.Errorf("network %q: %w: neither a PF of this node nor its config has the trait %s", group.Name, ErrUnknownTrait, trait)
+			}
+		}
+	}
+	return nil
+}
+
+// untied tells whether a VF may go to a sandbox for all that its IOMMU group says: the group is what the hardware keeps
+// apart, and who drives one member can reach the others.
+func (p *Pool) untied(one *VF, sandbox string, userspace bool) bool {
+	return !slices.ContainsFunc(p.siblings[one.IOMMUGroup], func(other *VF) bool {
+		taken := other.State == Claimed || other.State == Attached || other.State == Releasing
+		return taken && other != one && other.Sandbox != sandbox && (userspace || other.userspace)
+	})
 }
 
 // Claim takes VFs for all groups or for none. When free ones do not do but those in release would, the claim waits in
 // the order of arrival; the caller waits for Granted, and gives up with Unclaim. ErrNoFreeVF comes with the reason of
 // each PF.
-func (p *Pool) Claim(sandbox string, groups []Group, isolate bool) (*Claim, error) {
+func (p *Pool) Claim(request Request) (*Claim, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	c := &Claim{Granted: make(chan struct{}), sandbox: sandbox, groups: groups, isolate: isolate}
-	if p.grant(c) {
+	if err := p.unknown(request); err != nil {
+		return nil, err
+	}
+	c := &Claim{Granted: make(chan struct{}), request: request}
+	if len(p.waiting) == 0 && p.grant(c) {
 		return c, nil
 	}
-	s := search{providers: p.providers, usable: p.usable(sandbox, groups, Free, Releasing)}
-	if s.run(groups, isolate) != nil {
-		p.waiting = append(p.waiting, c)
-		return c, nil
+	s := p.search(request, true)
+	if !s.run() {
+		return nil, p.refusal(request)
 	}
-	return nil, p.refusal(groups, isolate)
+	p.waiting = append(p.waiting, c)
+	p.serve()
+	return c, nil
 }
 
 // grant serves a claim from free VFs.
 func (p *Pool) grant(c *Claim) bool {
-	s := search{providers: p.providers, usable: p.usable(c.sandbox, c.groups, Free)}
-	chosen := s.run(c.groups, c.isolate)
-	if chosen == nil {
+	s := p.search(c.request, false)
+	if !s.run() {
 		return false
 	}
-	for i, group := range chosen {
+	for i, group := range s.chosen() {
 		var vfs []vf.VF
 		for _, one := range group {
-			one.State, one.Sandbox, one.Reason, one.userspace = Claimed, c.sandbox, "", c.groups[i].Userspace
+			one.become(Claimed)
+			one.Sandbox, one.Reason, one.userspace = c.request.Sandbox, "", c.request.Groups[i].Userspace
+			one.draw(c.request.Groups[i].Egress)
 			vfs = append(vfs, one.VF)
 		}
 		c.VFs = append(c.VFs, vfs)
@@ -129,30 +186,41 @@ func (p *Pool) grant(c *Claim) bool {
 	return true
 }
 
+// draw takes from the PF's bandwidth, or gives back with 0.
+func (one *VF) draw(egress int) {
+	if one.provider != nil {
+		one.provider.egress += egress - one.egress
+	}
+	one.egress = egress
+}
+
 // Unclaim takes back what a sandbox claimed and nobody has touched: VFs that are claimed become free, and a waiting
 // claim leaves the queue.
 func (p *Pool) Unclaim(sandbox string) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.waiting = slices.DeleteFunc(p.waiting, func(c *Claim) bool { return c.sandbox == sandbox })
+	p.waiting = slices.DeleteFunc(p.waiting, func(c *Claim) bool { return c.request.Sandbox == sandbox })
 	for _, one := range p.byAddress {
 		if one.Sandbox == sandbox && one.State == Claimed {
 			one.release()
+			p.leave(one)
 		}
 	}
 	p.serve()
 }
 
-// Adopt gives a VF to the sandbox that has it already, by the journal; userspace tells that the pod drives it itself. It
-// answers false when the VF is not there or belongs to another sandbox.
-func (p *Pool) Adopt(sandbox string, address vf.PCIAddress, userspace bool) bool {
+// Adopt gives a VF to the sandbox that has it already, by the journal; the group says how the pod has it. It answers false
+// when the VF is not there or belongs to another sandbox.
+func (p *Pool) Adopt(sandbox string, address vf.PCIAddress, how Group) bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	one, ok := p.byAddress[address]
 	if !ok || (one.Sandbox != "" && one.Sandbox != sandbox) {
 		return false
 	}
-	one.State, one.Sandbox, one.Reason, one.userspace = Claimed, sandbox, "", userspace
+	one.become(Claimed)
+	one.Sandbox, one.Reason, one.userspace = sandbox, "", how.Userspace
+	one.draw(how.Egress)
 	return true
 }
 
@@ -168,7 +236,8 @@ func (p *Pool) mark(sandbox string, address vf.PCIAddress, state State, reason s
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if one, ok := p.byAddress[address]; ok && one.Sandbox == sandbox {
-		one.State, one.Reason = state, reason
+		one.become(state)
+		one.Reason = reason
 	}
 }
 
@@ -182,6 +251,7 @@ func (p *Pool) Free(sandbox string, address vf.PCIAddress) {
 		return
 	}
 	one.release()
+	p.leave(one)
 	p.serve()
 }
 
@@ -197,9 +267,9 @@ func (p *Pool) Rename(address vf.PCIAddress, name string) {
 		provider.Whole.Interfaces = []string{name}
 		for _, one := range provider.VFs {
 			if one.State == Excluded && one.byPF {
-				one.State, one.Reason, one.barred, one.byPF = Free, "", "", false
-				if one.seen != "" {
-					one.State, one.Reason = Excluded, one.seen
+				one.barred, one.byPF, one.Reason = "", false, one.seen
+				if one.seen == "" {
+					one.become(Free)
 				}
 			}
 		}
@@ -211,33 +281,56 @@ func (p *Pool) Exclude(sandbox string, address vf.PCIAddress, reason string) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if one, ok := p.byAddress[address]; ok && one.Sandbox == sandbox {
-		one.State, one.Sandbox, one.Reason, one.barred = Excluded, "", reason, reason
+		one.become(Excluded)
+		one.draw(0)
+		one.Sandbox, one.Reason, one.barred = "", reason, reason
+		p.leave(one)
 	}
 }
 
 // release makes a VF free again, or excluded again when the config bars it.
 func (one *VF) release() {
-	one.State, one.Sandbox, one.Reason, one.freeSince, one.userspace = Free, "", "", time.Now(), false
+	one.Sandbox, one.Reason, one.userspace = "", one.barred, false
+	one.draw(0)
 	if one.barred != "" {
-		one.State, one.Reason = Excluded, one.barred
+		one.become(Excluded)
+	} else {
+		one.become(Free)
 	}
 }
 
+// serve grants what can be granted in the order of arrival. Nobody overtakes one who waits for VFs of the same PFs: a
+// pod that needs several would else never see them free at the same time.
 func (p *Pool) serve() {
-	p.waiting = slices.DeleteFunc(p.waiting, p.grant)
+	wanted := map[*Provider]bool{}
+	p.waiting = slices.DeleteFunc(p.waiting, func(c *Claim) bool {
+		free := !slices.ContainsFunc(p.providers, func(one *Provider) bool { return wanted[one] && one.serves(c.request) })
+		if free && p.grant(c) {
+			return true
+		}
+		for _, one := range p.providers {
+			wanted[one] = wanted[one] || one.serves(c.request)
+		}
+		return false
+	})
+}
+
+// serves tells whether a provider suits any group of a request.
+func (p *Provider) serves(request Request) bool {
+	return slices.ContainsFunc(request.Groups, func(g Group) bool { return p.suits(g) == "" })
 }
 
 // refusal says per group what each PF lacks. When every group could be served alone, the groups together ask for too
 // much, and that is said instead.
-func (p *Pool) refusal(groups []Group, isolate bool) error {
-	for _, group := range groups {
-		s := search{providers: p.providers, usable: p.usable("", []Group{group}, Free)}
-		if s.run([]Group{group}, false) == nil {
+func (p *Pool) refusal(request Request) error {
+	for _, group := range request.Groups {
+		alone := p.search(Request{Sandbox: request.Sandbox, Groups: []Group{group}}, false)
+		if !alone.run() {
 			return fmt.Errorf("network %q: %w: %s", group.Name, ErrNoFreeVF, p.reasons(group))
 		}
 	}
 	what := "each entry alone could be served, all together could not"
-	if isolate {
+	if request.Isolate {
 		what += " on different PFs (group-policy isolate)"
 	}
 	return fmt.Errorf("%w: %s: %s", ErrNoFreeVF, what, p.reasons(Group{Count: 1}))
@@ -263,9 +356,12 @@ func (p *Pool) reasons(group Group) string {
 
 // tied counts the free VFs of a provider that only their IOMMU group keeps from being used.
 func (p *Pool) tied(provider *Provider, group Group) int {
-	usable, count := p.usable("", []Group{group}, Free), 0
-	for _, one := range provider.VFs {
-		if one.State == Free && !usable(one) {
+	if len(p.siblings) == 0 {
+		return 0
+	}
+	count := 0
+	for one := provider.stock.first; one != nil; one = one.after {
+		if !p.untied(one, "", group.Userspace) {
 			count++
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +78,9 @@ func TestClaims(t *testing.T) {
 		{"no PF", nil, []Group{group(1)}, false, `network "public": no VF free: this node has no PF with VFs`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			claim, err := NewPool(c.node).Claim("s", c.groups, c.isolate)
+			pool := NewPool(c.node)
+			pool.Name([]string{"CUSTOM_RED", "CUSTOM_BLUE", "CUSTOM_X"})
+			claim, err := pool.Claim(Request{Sandbox: "s", Groups: c.groups, Isolate: c.isolate})
 			got := fmt.Sprint(err)
 			if err == nil {
 				got = granted(t, claim)
@@ -96,11 +99,11 @@ func TestReservedIsKeptBack(t *testing.T) {
 	n[0].Reserved = 1
 	p := NewPool(n)
 	for _, id := range []string{"a", "b"} {
-		if _, err := p.Claim(id, []Group{group(1)}, false); err != nil {
+		if _, err := p.Claim(Request{Sandbox: id, Groups: []Group{group(1)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := p.Claim("c", []Group{group(1)}, false)
+	_, err := p.Claim(Request{Sandbox: "c", Groups: []Group{group(1)}})
 	if err == nil || err.Error() != `network "public": no VF free: enp1s0 2 of 2 in use` {
 		t.Error(err)
 	}
@@ -108,19 +111,19 @@ func TestReservedIsKeptBack(t *testing.T) {
 
 func TestWaitingClaimsAreServedInOrder(t *testing.T) {
 	p := NewPool(node([]int{1}))
-	first, err := p.Claim("a", []Group{group(1)}, false)
+	first, err := p.Claim(Request{Sandbox: "a", Groups: []Group{group(1)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := first.VFs[0][0].Address
 	p.Attach("a", address)
-	if _, err := p.Claim("b", []Group{group(1)}, false); !errors.Is(err, ErrNoFreeVF) {
+	if _, err := p.Claim(Request{Sandbox: "b", Groups: []Group{group(1)}}); !errors.Is(err, ErrNoFreeVF) {
 		t.Fatalf("a VF in use is waited for: %v", err)
 	}
 	p.Release("a", address, "")
 	var waiting []*Claim
 	for _, id := range []string{"b", "c", "d"} {
-		c, err := p.Claim(id, []Group{group(1)}, false)
+		c, err := p.Claim(Request{Sandbox: id, Groups: []Group{group(1)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +145,7 @@ func TestBarredVFsAreNotFreedByTheirOwners(t *testing.T) {
 	n[0].VFs[0].State, n[0].VFs[0].barred = Excluded, "is not among the config's vfs"
 	p := NewPool(n)
 	address := n[0].VFs[0].Address
-	if !p.Adopt("a", address, false) || p.Adopt("b", address, false) {
+	if !p.Adopt("a", address, Group{}) || p.Adopt("b", address, Group{}) {
 		t.Error("adoption")
 	}
 	p.Release("a", address, "")
@@ -165,7 +168,7 @@ func TestClaimsNeverOverlap(t *testing.T) {
 			id := fmt.Sprint(step)
 			groups := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Group { return group(rapid.IntRange(1, 3).Draw(t, "count")) }), 1, 4).Draw(t, "groups")
 			isolate := rapid.Bool().Draw(t, "isolate")
-			if c, err := p.Claim(id, groups, isolate); err == nil {
+			if c, err := p.Claim(Request{Sandbox: id, Groups: groups, Isolate: isolate}); err == nil {
 				owned[id] = c
 				checkClaim(t, c, groups, isolate)
 			}
@@ -232,9 +235,10 @@ func TestHostileRequestsEndSoon(t *testing.T) {
 	groups := make([]Group, 13)
 	for i := range groups {
 		groups[i] = Group{Name: "public", Count: 3 - i%2, AnyOf: [][]string{{"CUSTOM_A", "CUSTOM_B"}}, Forbidden: []string{fmt.Sprint("CUSTOM_", i)}}
+		p.Name(groups[i].Forbidden)
 	}
 	begun := time.Now()
-	if _, err := p.Claim("s", groups, false); !errors.Is(err, ErrNoFreeVF) {
+	if _, err := p.Claim(Request{Sandbox: "s", Groups: groups}); !errors.Is(err, ErrNoFreeVF) {
 		t.Error(err)
 	}
 	if took := time.Since(begun); took > time.Second {
@@ -242,6 +246,8 @@ func TestHostileRequestsEndSoon(t *testing.T) {
 	}
 }
 
+// TestSandboxesRaceForVFs: 64 sandboxes want 14 VFs at the same time, some two at once. Each VF has one owner, each sandbox
+// all that it asked for or nothing, and the refused are told why.
 func TestSandboxesRaceForVFs(t *testing.T) {
 	p := NewPool(node([]int{7, 7}))
 	var all sync.WaitGroup
@@ -249,13 +255,25 @@ func TestSandboxesRaceForVFs(t *testing.T) {
 	owners := map[vf.PCIAddress]int{}
 	for i := range 64 {
 		all.Go(func() {
-			c, err := p.Claim(fmt.Sprint(i), []Group{group(1)}, false)
+			request := Request{Sandbox: fmt.Sprint(i), Groups: []Group{group(1)}}
+			if i%4 == 0 {
+				request.Groups = append(request.Groups, group(1))
+			}
+			c, err := p.Claim(request)
 			if err != nil {
+				if !errors.Is(err, ErrNoFreeVF) || !strings.Contains(err.Error(), "in use") {
+					t.Error(err)
+				}
 				return
+			}
+			if len(c.VFs) != len(request.Groups) {
+				t.Errorf("%d of %d groups are served", len(c.VFs), len(request.Groups))
 			}
 			mutex.Lock()
 			defer mutex.Unlock()
-			owners[c.VFs[0][0].Address]++
+			for _, vfs := range c.VFs {
+				owners[vfs[0].Address]++
+			}
 		})
 	}
 	all.Wait()
@@ -273,7 +291,7 @@ func TestTree(t *testing.T) {
 	n := node([]int{1, 1})
 	n[1].PF.NUMANode = -1
 	p := NewPool(n)
-	if _, err := p.Claim("s1", []Group{group(1)}, false); err != nil {
+	if _, err := p.Claim(Request{Sandbox: "s1", Groups: []Group{group(1)}}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(p.Tree("host1"))
@@ -283,10 +301,10 @@ func TestTree(t *testing.T) {
 	want := `{"providers":[` +
 		`{"name":"host1","class":"host","traits":[],"inventories":{}},` +
 		`{"name":"numa0","parent":"host1","class":"numa","numaNode":0,"traits":[],"inventories":{}},` +
-		`{"name":"enp1s0","parent":"numa0","class":"pf","pciAddress":"0000:01:00.0","pf":"enp1s0","numaNode":0,"traits":[],` +
+		`{"name":"enp1s0","parent":"numa0","class":"pf","pciAddress":"0000:01:00.0","pf":"enp1s0","numaNode":0,"traits":["CUSTOM_DEVICE_NETDEV","CUSTOM_DEVICE_VFIO"],` +
 		`"inventories":{"SRIOV_NET_VF":{"total":1,"reserved":0,"used":1,"minUnit":1,"maxUnit":1,"stepSize":1,"allocationRatio":1}},` +
 		`"vfs":[{"id":0,"pciAddress":"0000:01:10.0","interface":"v","state":"claimed","sandbox":"s1"}]},` +
-		`{"name":"enp2s0","parent":"host1","class":"pf","pciAddress":"0000:02:00.0","pf":"enp2s0","traits":[],` +
+		`{"name":"enp2s0","parent":"host1","class":"pf","pciAddress":"0000:02:00.0","pf":"enp2s0","traits":["CUSTOM_DEVICE_NETDEV","CUSTOM_DEVICE_VFIO"],` +
 		`"inventories":{"SRIOV_NET_VF":{"total":1,"reserved":0,"used":0,"minUnit":1,"maxUnit":1,"stepSize":1,"allocationRatio":1}},` +
 		`"vfs":[{"id":0,"pciAddress":"0000:02:10.0","interface":"v","state":"free"}]}]}`
 	if diff := cmp.Diff(want, strings.ReplaceAll(string(text), `"traits":null`, `"traits":[]`)); diff != "" {
@@ -303,13 +321,13 @@ func TestWholePF(t *testing.T) {
 	p := NewPool(n)
 	whole := Group{Name: "nic", Count: 1, Whole: true}
 	refusal := func(groups ...Group) string {
-		_, err := p.Claim("x", groups, false)
+		_, err := p.Claim(Request{Sandbox: "x", Groups: groups})
 		return fmt.Sprint(err)
 	}
 	if got := refusal(whole, group(1), group(1), group(1)); !strings.Contains(got, "all together could not") {
 		t.Error(got)
 	}
-	claim, err := p.Claim("a", []Group{whole, group(1)}, false)
+	claim, err := p.Claim(Request{Sandbox: "a", Groups: []Group{whole, group(1)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,10 +346,113 @@ func TestWholePF(t *testing.T) {
 		t.Errorf("%+v", last)
 	}
 	p.Unclaim("a")
-	if _, err := p.Claim("b", []Group{group(1), group(1), group(1)}, false); err != nil {
+	if _, err := p.Claim(Request{Sandbox: "b", Groups: []Group{group(1), group(1), group(1)}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := refusal(whole); !strings.Contains(got, "enp1s0 has VF 0 in use") {
 		t.Error(got)
+	}
+}
+
+// TestUnknownTrait: a misspelt trait is a bad request, also where it is forbidden; one that only the config names is none.
+func TestUnknownTrait(t *testing.T) {
+	p := NewPool(node([]int{1}))
+	p.Name([]string{"CUSTOM_RED"})
+	for _, g := range []Group{
+		{Name: "n", Count: 1, Required: []string{"CUSTOM_BLEU"}}, {Name: "n", Count: 1, Forbidden: []string{"CUSTOM_BLEU"}},
+		{Name: "n", Count: 1, AnyOf: [][]string{{"CUSTOM_RED", "CUSTOM_BLEU"}}},
+	} {
+		_, err := p.Claim(Request{Sandbox: "s", Groups: []Group{g}})
+		if !errors.Is(err, ErrUnknownTrait) || !strings.Contains(err.Error(), "CUSTOM_BLEU") {
+			t.Errorf("%+v: %v", g, err)
+		}
+	}
+	if _, err := p.Claim(Request{Sandbox: "s", Groups: []Group{{Name: "n", Count: 1, Required: []string{"CUSTOM_RED"}}}}); !errors.Is(err, ErrNoFreeVF) {
+		t.Error(err)
+	}
+}
+
+// TestBandwidth: rates draw on what is declared, and come back with the VF.
+func TestBandwidth(t *testing.T) {
+	n := node([]int{7, 7})
+	n[0].Bandwidth.Egress, n[1].Bandwidth.Egress = 10_000_000, 4_000_000
+	p := NewPool(n)
+	claim := func(sandbox string, groups ...Group) (string, error) {
+		c, err := p.Claim(Request{Sandbox: sandbox, Groups: groups})
+		if err != nil {
+			return "", err
+		}
+		return granted(t, c), nil
+	}
+	six := Group{Name: "fat", Count: 1, Egress: 6_000_000}
+	if got, err := claim("a", six); err != nil || got != "1" {
+		t.Errorf("%s, %v", got, err)
+	}
+	_, err := claim("b", six)
+	if err == nil || err.Error() != `network "fat": no VF free: enp1s0 has 4000 of 10000 Mbit/s left, 6000 wanted; enp2s0 has 4000 of 4000 Mbit/s left, 6000 wanted` {
+		t.Error(err)
+	}
+	if got, err := claim("c", Group{Name: "fat", Count: 1, Egress: 3_000_000}, Group{Name: "fat", Count: 1, Egress: 3_000_000}); err != nil || got != "2 1" && got != "1 2" {
+		t.Errorf("%s, %v", got, err)
+	}
+	tree := p.Tree("host")
+	if used := tree.Providers[len(tree.Providers)-2].Inventories[ClassEgress].Used; used != 9_000_000 {
+		t.Errorf("%d kilobit/s used", used)
+	}
+	p.Unclaim("a")
+	if got, err := claim("d", six); err != nil || got != "1" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if !p.Adopt("e", n[1].VFs[6].Address, Group{Egress: 500_000}) || n[1].egress != 3_500_000 {
+		t.Errorf("%d kilobit/s used after an adoption", n[1].egress)
+	}
+}
+
+// TestPreferences: the pod's NUMA node first, then spread or pack, then the name.
+func TestPreferences(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		vfs  []int
+		pack bool
+		numa []int
+		want string
+	}{
+		{"spread", []int{2, 3, 1}, false, nil, "2"}, {"pack", []int{2, 3, 1}, true, nil, "3"},
+		{"near", []int{5, 1, 5}, false, []int{1}, "2"}, {"by name", []int{2, 2, 2}, false, nil, "1"},
+		{"far where near has none", []int{5, 0}, false, []int{1}, "1"},
+	} {
+		n := node(c.vfs)
+		slices.Reverse(n) // the order of reading does not matter
+		p := NewPool(n)
+		p.Pack(c.pack)
+		claim, err := p.Claim(Request{Sandbox: "s", Groups: []Group{group(1)}, NUMANodes: c.numa})
+		if err != nil || granted(t, claim) != c.want {
+			t.Errorf("%s: %v, %v", c.name, claim, err)
+		}
+	}
+}
+
+// TestNobodyOvertakes: one who waits for two VFs is not passed over by those who want one.
+func TestNobodyOvertakes(t *testing.T) {
+	p := NewPool(node([]int{2}))
+	first, err := p.Claim(Request{Sandbox: "a", Groups: []Group{group(2)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range first.VFs[0] {
+		p.Release("a", one.Address, "")
+	}
+	two, err := p.Claim(Request{Sandbox: "b", Groups: []Group{group(2)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Free("a", first.VFs[0][0].Address)
+	one, err := p.Claim(Request{Sandbox: "c", Groups: []Group{group(1)}})
+	if err != nil || granted(t, one) != "waits" {
+		t.Errorf("it overtakes: %v, %v", one, err)
+	}
+	p.Free("a", first.VFs[0][1].Address)
+	if granted(t, two) != "1,1" || granted(t, one) != "waits" {
+		t.Errorf("%s, %s", granted(t, two), granted(t, one))
 	}
 }

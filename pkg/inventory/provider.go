@@ -41,7 +41,18 @@ type Provider struct {
 	VFToken string
 	// Whole is the PF itself as something to be given out, under the PF's address and with the number -1.
 	Whole *VF
+	// Bandwidth is what the admin has declared of the link, in kilobit/s; 0 is nothing.
+	Bandwidth Bandwidth
+
+	stock stock
+	// gone tells that the PF is no more; somebody has one of its VFs still.
+	gone bool
+	// egress is what VFs in use draw on Bandwidth.Egress.
+	egress int
 }
+
+// Bandwidth is what goes out of a PF and what comes in, in kilobit/s as placement counts it.
+type Bandwidth struct{ Egress, Ingress int }
 
 // VF is a virtual function with its state.
 type VF struct {
@@ -59,26 +70,27 @@ type VF struct {
 	// barred says why it is excluded whoever has had it.
 	barred string
 	// byPF tells that it is barred because its PF has no interface; seen is what would exclude it otherwise.
-	byPF      bool
-	seen      string
-	freeSince time.Time
+	byPF bool
+	seen string
+	// provider is its PF's, nil for a whole PF; before and after are its neighbours in line, while it is free.
+	provider      *Provider
+	before, after *VF
+	// egress is what it draws on the PF's bandwidth, in kilobit/s.
+	egress int
+	// changed is when its state changed last.
+	changed time.Time
+	// gone tells that it is no more, though somebody has it.
+	gone bool
+	// held tells that it is Releasing only until somebody has looked at it.
+	held bool
 	// userspace tells that its sandbox drives it itself, and with it whatever is in the same IOMMU group.
 	userspace bool
 }
 
 // offered counts the VFs that may ever be given out, used those that are given out or not back yet.
 func (p *Provider) offered() (total, used int) {
-	for _, one := range p.VFs {
-		switch one.State {
-		case Excluded:
-		case Free:
-			total++
-		default:
-			total++
-			used++
-		}
-	}
-	return total, used
+	total = len(p.VFs) - p.stock.counts[Excluded]
+	return total, total - p.stock.counts[Free]
 }
 
 func (p *Provider) has(trait string) bool {
@@ -175,14 +187,22 @@ func (p *Provider) shortage(g Group) string {
 		return "offers no VF"
 	case capacity < count:
 		return fmt.Sprintf("offers %d of the %d VFs that one PF must serve", capacity, count)
+	case p.Bandwidth.Egress > 0 && count*g.Egress > p.Bandwidth.Egress-p.egress:
+		return fmt.Sprintf("has %d of %d Mbit/s left, %d wanted", (p.Bandwidth.Egress-p.egress)/1000, p.Bandwidth.Egress/1000, count*g.Egress/1000)
 	case count > 1 && used < capacity:
 		return fmt.Sprintf("%d of %d in use, %d wanted of one PF", used, capacity, count)
 	}
 	return fmt.Sprintf("%d of %d in use", min(used, capacity), capacity)
 }
 
+// The traits that say in which ways a PF's VFs can be given: as network interfaces, or to a pod that drives them itself.
+const (
+	TraitNetdev = "CUSTOM_DEVICE_NETDEV"
+	TraitVFIO   = "CUSTOM_DEVICE_VFIO"
+)
+
 // foundTraits are the traits that the hardware shows: HW_NIC_SRIOV of OpenStack's os-traits, and CUSTOM_DRIVER_*,
-// CUSTOM_VENDOR_* (PCI vendor id), CUSTOM_NUMA_*.
+// CUSTOM_VENDOR_* (PCI vendor id), CUSTOM_NUMA_*; beside them TraitNetdev and TraitVFIO.
 func foundTraits(pf vf.PF) []string {
 	traits := []string{"HW_NIC_SRIOV"}
 	if pf.Driver != "" {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/nri-sriov/nri-sriov/pkg/config"
@@ -17,6 +18,8 @@ type Remembered struct {
 	WholePFs map[vf.PCIAddress]string
 	// Bound are the functions that the daemon itself has taken from their network driver.
 	Bound map[vf.PCIAddress]bool
+	// CNILocks is the folder in which sriov-cni writes down what it has given to whom; empty is DefaultCNILocks.
+	CNILocks string
 }
 
 // Read makes the providers of this node: each PF that is there, with what the config offers of it and, where it offers
@@ -25,7 +28,7 @@ func Read(host *vf.Host, node *config.Node, remembered Remembered) (providers []
 	r := reader{Host: host, bound: remembered.Bound}
 	pfs, err := host.PFs()
 	if err == nil && len(pfs) > 0 {
-		err = r.look()
+		err = r.look(cmp.Or(remembered.CNILocks, DefaultCNILocks))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -47,6 +50,9 @@ func Read(host *vf.Host, node *config.Node, remembered Remembered) (providers []
 	}
 	for _, pf := range pfs {
 		provider, err := r.provider(pf, named[pf.Address], node.OfferAll)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // unplugged meanwhile
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -66,16 +72,32 @@ func Names(want *config.Provider, pf vf.PF) bool {
 // reader reads the node, knowing what the host itself uses.
 type reader struct {
 	*vf.Host
-	// routes and addressed are interfaces of the host, by index.
+	// routes and addressed are interfaces of the host, by index; upon names what stands upon one of them.
 	routes, addressed map[int]bool
-	bound             map[vf.PCIAddress]bool
+	upon              map[int]string
+	// bound has the daemon itself, locked has sriov-cni, by the file that says so.
+	bound  map[vf.PCIAddress]bool
+	locked map[vf.PCIAddress]string
 }
 
-func (r *reader) look() (err error) {
+func (r *reader) look(locks string) (err error) {
 	if r.routes, err = r.DefaultRoutes(); err != nil {
 		return err
 	}
-	r.addressed, err = r.Addressed()
+	if r.addressed, err = r.Addressed(); err != nil {
+		return err
+	}
+	links, err := r.Namespace().Interfaces()
+	if err != nil {
+		return err
+	}
+	r.upon = map[int]string{}
+	for _, link := range links {
+		if link.Lower != 0 {
+			r.upon[link.Lower] = link.Name
+		}
+	}
+	r.locked, err = readCNILocks(locks, r.Namespace())
 	return err
 }
 
@@ -134,7 +156,10 @@ func (r *reader) provider(pf vf.PF, want *config.Provider, offerAll bool) (provi
 // exclusion says why a VF must not be given out, or nothing. One that rests in a driver of the admin's choice, or that
 // the daemon itself has bound to another before, is brought to rest first.
 func (r *reader) exclusion(one vf.VF, rest string) (string, error) {
+	file, locked := r.locked[one.Address]
 	switch {
+	case locked:
+		return "is locked by sriov-cni: " + file + " names a pod's network namespace that still exists", nil
 	case rest != "" && (one.Driver == rest || one.Driver == ""):
 		return "", nil
 	case r.bound[one.Address] && (one.Driver == "" || dpdk.IsStandIn(one.Driver)):
@@ -162,21 +187,44 @@ func (r *reader) hostsOwn(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch {
-	case link.Master != 0:
-		return name + " is a port of a bridge or bond of the host", nil
-	case r.routes[link.Index]:
-		return name + " carries the host's default route", nil
-	case r.addressed[link.Index]:
-		return name + " has an address of the host", nil
+	if use := r.use(link); use != "" {
+		return name + " " + use, nil
 	}
 	return "", nil
+}
+
+// use says what the host does with an interface, or nothing. That it is up says nothing: udev and NetworkManager raise
+// whatever they find. Neither do its counters, since an interface that is up gets the link's broadcasts and asks for IPv6
+// routers by itself, nor packet sockets, which DHCP clients and lldpd have on everything that is up. Who wants to see
+// frames without an address makes the interface promiscuous, attaches an XDP program, or puts an interface upon it. The
+// flag that an admin or a pod before has set is not counted: nobody need be there.
+func (r *reader) use(link vf.Interface) string {
+	programs := link.Promiscuity
+	if link.Promiscuous {
+		programs--
+	}
+	switch {
+	case link.Master != 0:
+		return "is a port of a bridge or bond of the host"
+	case r.routes[link.Index]:
+		return "carries the host's default route"
+	case r.addressed[link.Index]:
+		return "has an address of the host"
+	case r.upon[link.Index] != "":
+		return "carries the host's interface " + r.upon[link.Index]
+	case link.Up && link.XDP:
+		return "is up and has an XDP program of the host"
+	case link.Up && programs > 0:
+		return "is up and a program of the host listens to all of its frames"
+	}
+	return ""
 }
 
 // whole looks at the PF as something to be given out: never one that the host itself uses.
 func (r *reader) whole(pf vf.PF) (*VF, error) {
 	whole := &VF{State: Free, VF: vf.VF{
 		Address: pf.Address, PF: pf.Address, ID: -1, Driver: pf.Driver, NUMANode: pf.NUMANode, IOMMUGroup: pf.IOMMUGroup,
+		Instance: pf.Instance,
 	}}
 	if pf.Interface == "" {
 		whole.State, whole.Reason = Excluded, Away(whole.VF)

@@ -3,6 +3,7 @@ package inventory
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -16,20 +17,69 @@ func (p *Pool) Rebound(address vf.PCIAddress, driver string, interfaces []string
 	}
 }
 
-// Replace takes a provider over that was read again, after its VFs have ended and were created anew. Nobody may have one
+// Changes is what a reading of the node asks somebody to do.
+type Changes struct {
+	// Vanished are VFs and whole PFs that sandboxes have and that are no more, each told once. Their sandboxes keep them, as
+	// far as the pool is concerned, until they are released.
+	Vanished []Vanished
+	// Unseen are VFs that could be offered, and could not before: new ones, and such as were somebody else's. Nobody knows
+	// what they are set to. They count as on their way back, of the sandbox "", until Free("", address); whoever finds one
+	// unclean adopts it for that sandbox and brings it to rest.
+	Unseen []vf.PCIAddress
+	// Again tells that something was left for the next reading since it changed during this one. No event need follow.
+	Again bool
+}
+
+// Vanished is a VF, or a PF given as a whole, that a sandbox has lost.
+type Vanished struct {
+	VF      vf.VF
+	PFName  string
+	Sandbox string
+	// Reason begins with "is gone".
+	Reason string
+}
+
+// Refresh takes over the node as Read has read it; began is a time before the reading's. PFs and VFs that are new are
+// added. Of those that nobody has, driver, interfaces and the reason for not being offered become what was read, and they
+// leave when they are no more. What a sandbox has stays its own whatever was read; if it is no more, it is told once and
+// shows the reason, and a PF stays for as long as somebody has one of its VFs. A VF whose state has changed since began
+// may have been under way when it was looked at, and is left for the next reading. Claims that wait are served.
+func (p *Pool) Refresh(fresh []*Provider, began time.Time) Changes {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if began.Before(p.read) {
+		return Changes{Again: true}
+	}
+	p.read = began
+	m := merge{Pool: p, began: began, hold: true}
+	for _, known := range slices.Clone(p.providers) {
+		at := slices.IndexFunc(fresh, func(one *Provider) bool { return one.PF.Address == known.PF.Address })
+		if at < 0 {
+			m.vanish(known)
+		} else {
+			m.provider(known, fresh[at])
+		}
+	}
+	for _, one := range fresh {
+		if !slices.ContainsFunc(p.providers, func(known *Provider) bool { return known.PF.Address == one.PF.Address }) {
+			m.add(one)
+		}
+	}
+	p.index()
+	p.serve()
+	return m.Changes
+}
+
+// Replace takes a PF over that was read again, after its VFs have ended and were created anew, clean. Nobody may have one
 // of them. Who has the PF itself keeps it.
 func (p *Pool) Replace(fresh *Provider) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	for i, known := range p.providers {
-		if known.PF.Address != fresh.PF.Address {
-			continue
+	m := merge{Pool: p, began: time.Now(), home: true}
+	for _, known := range p.providers {
+		if known.PF.Address == fresh.PF.Address {
+			m.provider(known, fresh)
 		}
-		if known.Whole != nil && fresh.Whole != nil && known.givenOut() {
-			known.Whole.VF, known.Whole.Rest = fresh.Whole.VF, fresh.Whole.Rest
-			fresh.Whole = known.Whole
-		}
-		p.providers[i] = fresh
 	}
 	p.index()
 	p.serve()

@@ -51,10 +51,13 @@ type VFView struct {
 	Reason     string `json:"reason,omitempty"`
 }
 
-// The resource classes, with placement's names: a virtual function, and a whole PF.
+// The resource classes, with placement's names: a virtual function, a whole PF, and what goes out of a PF and comes in, in
+// kilobit/s.
 const (
-	ClassVF = "SRIOV_NET_VF"
-	ClassPF = "SRIOV_NET_PF"
+	ClassVF      = "SRIOV_NET_VF"
+	ClassPF      = "SRIOV_NET_PF"
+	ClassEgress  = "NET_BW_EGR_KILOBIT_PER_SEC"
+	ClassIngress = "NET_BW_IGR_KILOBIT_PER_SEC"
 )
 
 // Tree shows the pool as it is now; host names the root.
@@ -90,6 +93,13 @@ func (p *Provider) view(host string) Node {
 			Total: total, Reserved: p.Reserved, Used: used, MinUnit: 1, MaxUnit: max(1, total), StepSize: 1, AllocationRatio: 1,
 		}},
 	}
+	for class, stock := range map[string]struct{ total, used int }{
+		ClassEgress: {p.Bandwidth.Egress, p.egress}, ClassIngress: {p.Bandwidth.Ingress, 0},
+	} {
+		if stock.total > 0 {
+			node.Inventories[class] = Inventory{Total: stock.total, Used: stock.used, MinUnit: 1, MaxUnit: stock.total, StepSize: 1, AllocationRatio: 1}
+		}
+	}
 	if p.Whole != nil && p.Whole.State != Excluded {
 		whole := Inventory{Total: 1, MinUnit: 1, MaxUnit: 1, StepSize: 1, AllocationRatio: 1}
 		if p.givenOut() {
@@ -119,14 +129,16 @@ func (p *Provider) view(host string) Node {
 func (p *Pool) Find(address vf.PCIAddress) (vf.PF, VF, bool) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	one, ok := p.byAddress[address]
+	if !ok {
+		return vf.PF{}, VF{}, false
+	}
+	if one.provider != nil {
+		return one.provider.PF, *one, true
+	}
 	for _, provider := range p.providers {
-		if provider.Whole != nil && provider.Whole.Address == address {
-			return provider.PF, *provider.Whole, true
-		}
-		for _, one := range provider.VFs {
-			if one.Address == address {
-				return provider.PF, *one, true
-			}
+		if provider.Whole == one {
+			return provider.PF, *one, true
 		}
 	}
 	return vf.PF{}, VF{}, false

@@ -20,7 +20,7 @@ type Granted struct {
 }
 
 // Authorise decides whether the pods of a namespace may ask this of this node. It grants every group, in order, or
-// none. The error is one sentence about the first group that it refuses; it tells the pod what its own namespace may
+// none. What other pods of the namespace have already is not counted here, against the network's MaxPerNamespace. The error is one sentence about the first group that it refuses; it tells the pod what its own namespace may
 // use, and nothing about other namespaces.
 func Authorise(pod Pod, node *config.Node, namespace string) ([]Granted, error) {
 	granted := make([]Granted, 0, len(pod.Groups))
@@ -32,6 +32,9 @@ func Authorise(pod Pod, node *config.Node, namespace string) ([]Granted, error) 
 			err = fmt.Errorf("the node does not define it; %s", usable(node, namespace))
 		case !network.Admits(namespace):
 			err = fmt.Errorf("namespace %s may not use it; %s", strictyaml.Quote(namespace), usable(node, namespace))
+		case network.MaxPerNamespace > 0 && pod.asks(network.Name) > network.MaxPerNamespace:
+			err = fmt.Errorf("the pod asks for %d at a time; the pods of one namespace together may have %d of it on this node "+
+				"(the admin's maxPerNamespace)", pod.asks(network.Name), network.MaxPerNamespace)
 		default:
 			err = checkChoices(group, network)
 		}
@@ -41,6 +44,17 @@ func Authorise(pod Pod, node *config.Node, namespace string) ([]Granted, error) 
 		granted = append(granted, Granted{Group: group, Network: network})
 	}
 	return granted, nil
+}
+
+// asks counts what the pod asks for of a network, in all its groups.
+func (p Pod) asks(network string) int {
+	count := 0
+	for _, group := range p.Groups {
+		if group.Network == network {
+			count += len(group.Interfaces)
+		}
+	}
+	return count
 }
 
 // usable lists the networks that a namespace may use.

@@ -16,6 +16,7 @@ networks:
   - {name: open, allow: [mac, ips]}
   - {name: bounded, allow: [mac, ips], macPrefix: "02:00:00", subnets: ["192.0.2.0/24", "2001:db8::/64", "192.0.0.0/16"]}
   - {name: narrow, allow: [ips], subnets: ["192.0.2.128/25"]}
+  - {name: scarce, maxPerNamespace: 3}
   - {name: secret, namespaces: [ops]}
 `
 
@@ -35,6 +36,7 @@ func TestAuthorise(t *testing.T) {
 		`[{network: open, mac: "06:00:00:00:00:11", ips: ["203.0.113.9/8"]}]`,
 		`[{network: bounded, mac: "02:00:00:ff:00:11", ips: ["192.0.2.10/24", "192.0.2.11/32", "2001:db8::1/64", "192.0.2.12/20"]}]`,
 		`[{network: narrow, ips: ["192.0.2.129/25"]}]`,
+		"[{network: scarce, count: 2}, {network: storage, count: 9}, {network: scarce}]",
 	} {
 		pod, err := Parse(text, "")
 		if err != nil {
@@ -61,9 +63,9 @@ func TestAuthorise(t *testing.T) {
 
 func TestAuthoriseRefuses(t *testing.T) {
 	tests := []struct{ name, text, namespace, want string }{
-		{"unknown network", "nowhere", "dev", `network "nowhere": the node does not define it; namespace "dev" may use bounded, narrow, open, storage`},
-		{"namespace", "public", "dev", `network "public": namespace "dev" may not use it; namespace "dev" may use bounded, narrow, open, storage`},
-		{"the second group", "storage, public", "team", `network "public": namespace "team" may not use it; namespace "team" may use bounded, narrow, open, storage`},
+		{"unknown network", "nowhere", "dev", `network "nowhere": the node does not define it; namespace "dev" may use bounded, narrow, open, scarce, storage`},
+		{"namespace", "public", "dev", `network "public": namespace "dev" may not use it; namespace "dev" may use bounded, narrow, open, scarce, storage`},
+		{"the second group", "storage, public", "team", `network "public": namespace "team" may not use it; namespace "team" may use bounded, narrow, open, scarce, storage`},
 		{"MAC", `[{network: public, mac: "02:00:00:00:00:11"}]`, "prod", `network "public": a pod may not choose its MAC here; the admin's "allow" lacks "mac"`},
 		{"IPs", `[{network: public, ips: [192.0.2.10/24]}]`, "prod", `network "public": a pod may not choose its IPs here; the admin's "allow" lacks "ips"`},
 		{"MAC where IPs are allowed", `[{network: narrow, mac: "02:00:00:00:00:11"}]`, "dev", `network "narrow": a pod may not choose its MAC here; the admin's "allow" lacks "mac"`},
@@ -71,6 +73,8 @@ func TestAuthoriseRefuses(t *testing.T) {
 		{"IP outside", `[{network: bounded, ips: [203.0.113.9/24]}]`, "dev", `network "bounded": IP 203.0.113.9/24 lies in none of the admin's subnets: 192.0.2.0/24, 2001:db8::/64, 192.0.0.0/16`},
 		{"second IP outside", `[{network: narrow, ips: [192.0.2.130/25, 192.0.2.1/25]}]`, "dev", `network "narrow": IP 192.0.2.1/25 lies in none of the admin's subnets: 192.0.2.128/25`},
 		{"IP of a wide prefix", `[{network: narrow, ips: [192.0.2.130/24]}]`, "dev", `network "narrow": IP 192.0.2.130/24 reaches beyond the admin's subnet 192.0.2.128/25; its prefix may not be shorter than /25`},
+		{"more than a namespace may have", "[{network: scarce, count: 4}]", "dev", `network "scarce": the pod asks for 4 at a time; the pods of one namespace together may have 3 of it on this node (the admin's maxPerNamespace)`},
+		{"more in two groups", "[{network: scarce, count: 3}, {network: storage}, {network: scarce, count: 2}]", "dev", `network "scarce": the pod asks for 5 at a time; the pods of one namespace together may have 3 of it on this node (the admin's maxPerNamespace)`},
 	}
 	n := node(t, nodeText)
 	for _, test := range tests {

@@ -88,6 +88,9 @@ func (r *rawRequest) group(count int) (Group, error) {
 		return Group{}, fmt.Errorf("ips: the addresses of one VF cannot serve %d; write an entry for each", count)
 	}
 	group := Group{Network: *r.Network, Required: r.Required, Forbidden: r.Forbidden, Containers: r.Containers}
+	if r.Name != nil {
+		group.Name = *r.Name
+	}
 	if err := config.CheckNetworkName(group.Network); err != nil {
 		return Group{}, fmt.Errorf("network: %w", err)
 	}

@@ -11,7 +11,15 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
-var byValue = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+// byValue compares requests, but for what the pod calls an entry: see TestNameOfAnEntry.
+var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreFields(Group{}, "Name")}
+
+func TestNameOfAnEntry(t *testing.T) {
+	pod, err := Parse(`[{network: a}, {network: b, name: data, count: 2}, "c@up0"]`, "")
+	if err != nil || pod.Groups[0].Name != "" || pod.Groups[1].Name != "data" || pod.Groups[2].Name != "up0" {
+		t.Errorf("%+v, %v", pod, err)
+	}
+}
 
 func group(network string, interfaces ...string) Group {
 	return Group{Network: network, Interfaces: interfaces}

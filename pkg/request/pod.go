@@ -36,6 +36,8 @@ type Pod struct {
 type Group struct {
 	// Network is the name of a network that the node may or may not have.
 	Network string
+	// Name is what the pod calls the entry; empty when it does not, and the interfaces are the first free netN.
+	Name string
 	// Interfaces are the names in the pod, one for each VF; unique in the pod.
 	Interfaces []string
 	// Required and Forbidden are traits that narrow the network's own choice.

@@ -32,6 +32,12 @@ type Interface struct {
 	Promiscuous, AllMulticast bool
 	// Master is the index of the bridge or bond it is a port of, 0 when it is none.
 	Master int
+	// Lower is the index of the interface of this namespace that it stands upon, such as a VLAN does; 0 is none.
+	Lower int
+	// Promiscuity counts who wants every frame: programs, and what stands upon it.
+	Promiscuity int
+	// XDP tells that a program is attached that sees each frame first.
+	XDP bool
 	// Parent is the PCI address of the function; zero for a virtual device, and on kernels before 5.14, which do not
 	// tell.
 	Parent PCIAddress
@@ -100,18 +106,24 @@ func (n *Namespace) links(request *nl.NetlinkRequest) ([]Interface, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, newInterface(link.Attrs()))
+		found = append(found, newInterface(link))
 	}
 	return found, nil
 }
 
-func newInterface(attrs *netlink.LinkAttrs) Interface {
+func newInterface(link netlink.Link) Interface {
+	attrs := link.Attrs()
 	one := Interface{
 		Index: attrs.Index, Name: attrs.Name, AltNames: attrs.AltNames, Alias: attrs.Alias, MTU: attrs.MTU, Master: attrs.MasterIndex,
 		Running:      attrs.RawFlags&unix.IFF_RUNNING != 0,
 		Up:           attrs.RawFlags&unix.IFF_UP != 0,
 		Promiscuous:  attrs.RawFlags&unix.IFF_PROMISC != 0,
 		AllMulticast: attrs.RawFlags&unix.IFF_ALLMULTI != 0,
+		Promiscuity:  attrs.Promisc,
+		XDP:          attrs.Xdp != nil && attrs.Xdp.Attached,
+	}
+	if attrs.NetNsID < 0 && attrs.ParentIndex != attrs.Index && !paired(link.Type()) {
+		one.Lower = attrs.ParentIndex
 	}
 	if len(attrs.HardwareAddr) == len(one.MAC) {
 		one.MAC = MAC(attrs.HardwareAddr)
@@ -123,6 +135,9 @@ func newInterface(attrs *netlink.LinkAttrs) Interface {
 	}
 	return one
 }
+
+// paired tells of kinds of interfaces whose IFLA_LINK is their other end, not what they stand upon.
+func paired(kind string) bool { return kind == "veth" || kind == "netkit" || kind == "vxcan" }
 
 // LinkChange is what one RTM_NEWLINK does to an interface. The zero value of a field leaves that as it is.
 type LinkChange struct {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/nri-sriov/nri-sriov/pkg/failpoint"
 	"golang.org/x/sys/unix"
@@ -35,6 +36,8 @@ type PF struct {
 	IOMMUGroup int
 	// TotalVFs is how many VFs the device can have, NumVFs how many it has.
 	TotalVFs, NumVFs int
+	// Instance tells two devices apart that were at one address one after the other; 0 is not known.
+	Instance uint64
 }
 
 // Name is what a person calls the PF: its interface, or its address when it has no interface.
@@ -62,6 +65,8 @@ type VF struct {
 	NUMANode int
 	// IOMMUGroup is its number, -1 when no IOMMU is on. Numbers change over a reboot.
 	IOMMUGroup int
+	// Instance tells two devices apart that were at one address one after the other; 0 is not known.
+	Instance uint64
 }
 
 // PFs lists the node's physical functions with SR-IOV, by address. A device that vanishes meanwhile is left out.
@@ -107,7 +112,7 @@ func (h *Host) PF(address PCIAddress) (PF, error) {
 	if err != nil {
 		return PF{}, fmt.Errorf("read PF %s: %w", address, err)
 	}
-	pf := PF{Address: address, TotalVFs: total, NumVFs: num, Interface: h.uplink(dir, names)}
+	pf := PF{Address: address, TotalVFs: total, NumVFs: num, Interface: h.uplink(dir, names), Instance: h.instance(dir)}
 	if pf.Driver, err = h.driver(dir); err != nil {
 		return PF{}, fmt.Errorf("read PF %s: %w", address, err)
 	}
@@ -159,7 +164,7 @@ func (h *Host) readVF(address, pf PCIAddress, id int) (VF, error) {
 	if _, err := h.sysfs.Stat(dir); err != nil {
 		return VF{}, fmt.Errorf("read VF %s: %w", address, err)
 	}
-	vf := VF{Address: address, PF: pf, ID: id, NUMANode: h.numaNode(dir), IOMMUGroup: h.iommuGroup(dir)}
+	vf := VF{Address: address, PF: pf, ID: id, NUMANode: h.numaNode(dir), IOMMUGroup: h.iommuGroup(dir), Instance: h.instance(dir)}
 	var err error
 	if vf.Interfaces, err = h.interfaces(dir); err != nil {
 		return VF{}, fmt.Errorf("read VF %s: %w", address, err)
@@ -243,6 +248,18 @@ func (h *Host) iommuGroup(dir string) int {
 		return -1
 	}
 	return group
+}
+
+// instance is the number of a device's folder, which sysfs gives to no other one until 64 bits are used up.
+func (h *Host) instance(dir string) uint64 {
+	info, err := h.sysfs.Stat(dir)
+	if err != nil {
+		return 0
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Ino
+	}
+	return 0
 }
 
 func (h *Host) hexID(dir, file string) string {

@@ -42,12 +42,25 @@ func TestPFsAndVFs(t *testing.T) {
 	}
 	second := first
 	second.Address, second.Interface, second.NUMANode, second.NumVFs = address(t, "0000:02:00.0"), "enp2s0", -1, 0
+	instances := map[uint64]bool{0: true}
+	for i := range pfs {
+		if instances[pfs[i].Instance] {
+			t.Errorf("the instance of PF %s is not its own", pfs[i].Address)
+		}
+		instances[pfs[i].Instance], pfs[i].Instance = true, 0
+	}
 	if diff := cmp.Diff([]vf.PF{first, second}, pfs); diff != "" {
 		t.Error(diff)
 	}
 	vfs, err := host.VFs(first.Address)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range vfs {
+		if instances[vfs[i].Instance] {
+			t.Errorf("the instance of VF %s is not its own", vfs[i].Address)
+		}
+		instances[vfs[i].Instance], vfs[i].Instance = true, 0
 	}
 	wanted := []vf.VF{
 		{

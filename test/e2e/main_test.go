@@ -160,7 +160,7 @@ func (s *subject) shell(format string, args ...any) string {
 func (s *subject) state() string {
 	s.T.Helper()
 	state := s.shell(`
-for pf in pf0 pf1; do
+for pf in $(cd /sys/class/net; ls -d pf?); do
 	ip link show $pf | grep -o 'vf .*' | sed 's/ *$//' | sed "s/^/$pf /"
 	for vf in /sys/class/net/$pf/device/virtfn*; do
 		name=$(ls $vf/net 2>/dev/null) || name=

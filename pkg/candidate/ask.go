@@ -1,0 +1,137 @@
+package candidate
+
+import (
+	"errors"
+	"fmt"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/placement"
+	"github.com/nri-sriov/nri-sriov/pkg/request"
+)
+
+// Node is what a question is asked of.
+type Node struct {
+	Config *config.Node
+	Tree   inventory.Tree
+}
+
+// MaxFile, in bytes, bounds what is read; a manifest with a whole annotation is far below it.
+const MaxFile = 4 << 20
+
+// maxCandidates bounds an answer; when there are more, it says so.
+const maxCandidates = 10_000
+
+// Ask answers a placement question, a manifest of a pod (or of what makes pods, such as a Deployment), or bare requests in
+// the form of the annotation; the last are asked for the given namespace. The node is read when the question needs it.
+func Ask(text []byte, namespace string, node func() (Node, error)) (placement.Answer, error) {
+	if len(text) > MaxFile {
+		return placement.Answer{}, fmt.Errorf("the file has %d bytes, more than the %d that are read", len(text), MaxFile)
+	}
+	var keys map[string]any
+	isMap := yaml.Unmarshal(text, &keys) == nil && keys != nil
+	if _, question := keys["request"]; isMap && question {
+		return askQuestion(text, node)
+	}
+	pod := manifest{networks: string(text), namespace: namespace}
+	if isMap {
+		var err error
+		if pod, err = readManifest(text, namespace); err != nil {
+			return bad(err), nil
+		}
+	}
+	at, err := node()
+	if err != nil {
+		return placement.Answer{}, err
+	}
+	question, err := questionOf(pod, at.Config)
+	if err != nil {
+		return bad(err), nil
+	}
+	tree, err := placement.NewTree(treeOf(at.Tree))
+	if err == nil {
+		err = tree.Register(at.Config.Traits(), nil)
+	}
+	if err != nil {
+		return placement.Answer{}, fmt.Errorf("this node's own inventory: %w", err)
+	}
+	result, err := placement.Candidates(tree, question, placement.Options{Limit: maxCandidates})
+	if err == nil {
+		result = withoutOverlap(result)
+	}
+	return placement.AnswerOf(result, err), nil
+}
+
+func askQuestion(text []byte, node func() (Node, error)) (placement.Answer, error) {
+	document, err := placement.ParseQuestion(text)
+	if err != nil {
+		return placement.AnswerOf(placement.Result{}, err), nil
+	}
+	var tree *placement.Tree
+	if !document.Whole {
+		at, err := node()
+		if err != nil {
+			return placement.Answer{}, err
+		}
+		if tree, err = placement.NewTree(treeOf(at.Tree)); err == nil {
+			err = tree.Register(at.Config.Traits(), nil)
+		}
+		if err != nil {
+			return placement.Answer{}, fmt.Errorf("this node's own inventory: %w", err)
+		}
+	}
+	result, err := document.Ask(tree, placement.Options{Limit: maxCandidates})
+	return placement.AnswerOf(result, err), nil
+}
+
+// bad is the answer to what cannot be asked.
+func bad(err error) placement.Answer {
+	var known *placement.BadRequest
+	if !errors.As(err, &known) {
+		err = &placement.BadRequest{Code: "bad-pod", Message: err.Error()}
+	}
+	return placement.AnswerOf(placement.Result{}, err)
+}
+
+// withoutOverlap drops candidates in which one PF is given away whole and in parts: placement does not know that a PF and
+// its VFs exclude each other.
+func withoutOverlap(result placement.Result) placement.Result {
+	var kept []placement.Candidate
+	for _, one := range result.Candidates {
+		overlaps := false
+		for _, amounts := range one.Allocations {
+			overlaps = overlaps || amounts[inventory.ClassPF] > 0 && amounts[inventory.ClassVF] > 0
+		}
+		if !overlaps {
+			kept = append(kept, one)
+		}
+	}
+	if len(kept) == 0 && len(result.Candidates) > 0 {
+		result.Reasons = append(result.Reasons, "a PF that is given away whole has no VFs to give")
+	}
+	result.Candidates = kept
+	return result
+}
+
+// questionOf is a pod's annotation as a placement question: each entry a numbered group, named after its interface or, where
+// the pod names none, by its place in the list, from 1.
+func questionOf(pod manifest, node *config.Node) (placement.Question, error) {
+	asked, err := request.Parse(pod.networks, pod.grouping)
+	if err != nil {
+		return placement.Question{}, err
+	}
+	granted, err := request.Authorise(asked, node, pod.namespace)
+	if err != nil {
+		return placement.Question{}, err
+	}
+	question := placement.Question{GroupPolicy: placement.PolicyNone}
+	if asked.Isolate {
+		question.GroupPolicy = placement.PolicyIsolate
+	}
+	for i, one := range granted {
+		question.Groups = append(question.Groups, groupOf(one, i+1))
+	}
+	return question, nil
+}
