@@ -46,7 +46,7 @@ func checkOwnTrait(name string) error {
 	if err := CheckTrait(name); err != nil {
 		return err
 	}
-	for _, prefix := range []string{"CUSTOM_DEVICE_", "CUSTOM_DRIVER_", "CUSTOM_NUMA_", "CUSTOM_VENDOR_"} {
+	for _, prefix := range []string{"CUSTOM_DEVICE_", "CUSTOM_DRIVER_", "CUSTOM_NUMA_", "CUSTOM_SPEED_", "CUSTOM_VENDOR_"} {
 		if strings.HasPrefix(name, prefix) {
 			return fmt.Errorf("%s cannot be given: the node itself finds which traits %s… a PF has; take a name that begins "+
 				"otherwise, such as CUSTOM_RACK_A", strictyaml.Quote(name), prefix)

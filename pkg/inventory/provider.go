@@ -202,7 +202,7 @@ const (
 )
 
 // foundTraits are the traits that the hardware shows: HW_NIC_SRIOV of OpenStack's os-traits, and CUSTOM_DRIVER_*,
-// CUSTOM_VENDOR_* (PCI vendor id), CUSTOM_NUMA_*; beside them TraitNetdev and TraitVFIO.
+// CUSTOM_VENDOR_* (PCI vendor id), CUSTOM_NUMA_*, CUSTOM_SPEED_* (Mbit/s, while there is a link); beside them TraitNetdev and TraitVFIO.
 func foundTraits(pf vf.PF) []string {
 	traits := []string{"HW_NIC_SRIOV"}
 	if pf.Driver != "" {
@@ -213,6 +213,9 @@ func foundTraits(pf vf.PF) []string {
 	}
 	if pf.NUMANode >= 0 {
 		traits = append(traits, fmt.Sprintf("CUSTOM_NUMA_%d", pf.NUMANode))
+	}
+	if pf.Speed > 0 {
+		traits = append(traits, fmt.Sprintf("CUSTOM_SPEED_%d", pf.Speed))
 	}
 	return traits
 }

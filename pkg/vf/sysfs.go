@@ -34,6 +34,8 @@ type PF struct {
 	NUMANode int
 	// IOMMUGroup is its number, -1 when no IOMMU is on.
 	IOMMUGroup int
+	// Speed of its link in Mbit/s; 0 when there is no link or the driver does not tell.
+	Speed int
 	// TotalVFs is how many VFs the device can have, NumVFs how many it has.
 	TotalVFs, NumVFs int
 	// Instance tells two devices apart that were at one address one after the other; 0 is not known.
@@ -115,6 +117,12 @@ func (h *Host) PF(address PCIAddress) (PF, error) {
 	pf := PF{Address: address, TotalVFs: total, NumVFs: num, Interface: h.uplink(dir, names), Instance: h.instance(dir)}
 	if pf.Driver, err = h.driver(dir); err != nil {
 		return PF{}, fmt.Errorf("read PF %s: %w", address, err)
+	}
+	if pf.Interface != "" {
+		// A link that is down answers EINVAL or -1.
+		if speed, err := h.number(path.Join(dir, "net", pf.Interface, "speed")); err == nil && speed > 0 {
+			pf.Speed = speed
+		}
 	}
 	pf.NUMANode, pf.IOMMUGroup = h.numaNode(dir), h.iommuGroup(dir)
 	pf.Vendor, pf.Device = h.hexID(dir, "vendor"), h.hexID(dir, "device")

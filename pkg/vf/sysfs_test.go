@@ -31,6 +31,8 @@ func TestPFsAndVFs(t *testing.T) {
 	tree.AddPF("0000:01:00.0", vftest.PF{Interface: "enp1s0", Driver: "igb", TotalVFs: 7, NUMANode: 0})
 	tree.AddVF("0000:01:10.0", "0000:01:00.0", 0, vftest.VF{Interface: "enp1s0v0", Driver: "igbvf", IOMMUGroup: 12})
 	tree.AddVF("0000:01:10.4", "0000:01:00.0", 1, vftest.VF{Driver: "vfio-pci", IOMMUGroup: -1})
+	tree.Write("bus/pci/devices/0000:02:00.0/net/enp2s0/speed", "25000\n")
+	tree.Write("bus/pci/devices/0000:01:00.0/net/enp1s0/speed", "-1\n") // as a link that is down
 	host := openHost(t, tree)
 	pfs, err := host.PFs()
 	if err != nil {
@@ -42,6 +44,7 @@ func TestPFsAndVFs(t *testing.T) {
 	}
 	second := first
 	second.Address, second.Interface, second.NUMANode, second.NumVFs = address(t, "0000:02:00.0"), "enp2s0", -1, 0
+	second.Speed = 25000
 	instances := map[uint64]bool{0: true}
 	for i := range pfs {
 		if instances[pfs[i].Instance] {
