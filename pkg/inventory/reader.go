@@ -107,6 +107,7 @@ func (r *reader) provider(pf vf.PF, want *config.Provider, offerAll bool) (provi
 		provider.Reserved = want.Reserved
 		provider.Traits = append(provider.Traits, want.Traits...)
 		provider.Driver, provider.AllowNoIOMMU, provider.VFToken = want.Driver, want.AllowNoIOMMU, want.VFToken
+		provider.Bandwidth = Bandwidth{Egress: 1000 * want.Bandwidth.Egress, Ingress: 1000 * want.Bandwidth.Ingress}
 	}
 	if provider.ownedByApplication() {
 		provider.Driver = cmp.Or(provider.Driver, "vfio-pci")

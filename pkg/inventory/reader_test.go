@@ -248,3 +248,25 @@ func TestCNILocks(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWhatTheConfigSays of a provider is what the pool gets, in the units of placement.
+func TestWhatTheConfigSays(t *testing.T) {
+	host, _, _ := realHost(t, 2)
+	node, err := config.Parse("config.yaml", []byte(`
+apiVersion: sriov.nri.io/v1alpha1
+kind: NodeConfig
+providers: [{pf: pf, reserved: 1, traits: [CUSTOM_RED], bandwidth: {egress: 10000, ingress: 5}, allowNoIOMMU: true}]
+networks: [{name: a}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	providers, missing, err := Read(host, node, Remembered{CNILocks: t.TempDir()})
+	if err != nil || len(missing) != 0 || len(providers) != 1 {
+		t.Fatal(providers, missing, err)
+	}
+	p := providers[0]
+	if p.Bandwidth != (Bandwidth{Egress: 10_000_000, Ingress: 5_000}) || p.Reserved != 1 || !p.AllowNoIOMMU || !p.has("CUSTOM_RED") || !p.VFs[1].AllowNoIOMMU {
+		t.Errorf("%+v", p)
+	}
+}
