@@ -20,13 +20,9 @@ func NodesOf(host *dpdk.Host, a Attachment) (Given, error) {
 	if a.Device != config.DeviceVFIO && !a.RDMA && !a.VhostNet {
 		return Given{IOMMUGroup: a.IOMMUGroup}, nil
 	}
-	nodes, err := host.Nodes(a.Address, a.Driver, dpdk.NodeOptions{AllowNoIOMMU: a.AllowNoIOMMU, RDMA: a.RDMA, VhostNet: a.VhostNet})
+	nodes, group, err := host.Give(a.Address, a.Driver, dpdk.NodeOptions{AllowNoIOMMU: a.AllowNoIOMMU, RDMA: a.RDMA, VhostNet: a.VhostNet})
 	if err != nil {
 		return Given{}, fmt.Errorf("network %q: %w", a.Network, err)
 	}
-	group, err := host.Group(a.Address)
-	if err != nil {
-		return Given{}, fmt.Errorf("network %q: %w", a.Network, err)
-	}
-	return Given{IOMMUGroup: group.Number, Nodes: nodes}, nil
+	return Given{IOMMUGroup: group, Nodes: nodes}, nil
 }

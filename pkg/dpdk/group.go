@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -71,23 +72,16 @@ func (h *Host) Group(address vf.PCIAddress) (Group, error) {
 }
 
 func (h *Host) group(address vf.PCIAddress) (Group, error) {
-	if _, err := h.sysfs.Stat(device(address)); err != nil {
-		return Group{}, err
-	}
-	base, err := h.linkBase(device(address, "iommu_group"))
-	if err != nil || base == "" {
-		return Group{Number: -1}, err
-	}
-	number, err := strconv.ParseUint(base, 10, 31)
+	root, err := h.sysfs.OpenRoot(device(address))
 	if err != nil {
 		return Group{}, err
 	}
-	dir := path.Join("kernel/iommu_groups", base)
-	name, err := h.text(path.Join(dir, "name"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Group{}, err
+	defer root.Close()
+	group, err := h.identify(root)
+	if err != nil || group.Number < 0 {
+		return group, err
 	}
-	group := Group{Number: int(number), NoIOMMU: name == "vfio-noiommu"}
+	dir := path.Join("kernel/iommu_groups", strconv.Itoa(group.Number))
 	members, err := h.readDir(path.Join(dir, "devices"))
 	if err != nil {
 		return Group{}, err
@@ -101,6 +95,23 @@ func (h *Host) group(address vf.PCIAddress) (Group, error) {
 		group.Members = append(group.Members, Member{each, driver})
 	}
 	return group, nil
+}
+
+// identify reads the group of a device without its members; root is the device's folder.
+func (h *Host) identify(root *os.Root) (Group, error) {
+	base, err := linkBase(root, "iommu_group")
+	if err != nil || base == "" {
+		return Group{Number: -1}, err
+	}
+	number, err := strconv.ParseUint(base, 10, 31)
+	if err != nil {
+		return Group{}, err
+	}
+	name, err := h.text(path.Join("kernel/iommu_groups", base, "name"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Group{}, err
+	}
+	return Group{Number: int(number), NoIOMMU: name == "vfio-noiommu"}, nil
 }
 
 // Isolated says why a device may not be given to user space by vfio, nil when it may: the IOMMU is off, or its group has

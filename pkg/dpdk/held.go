@@ -76,7 +76,7 @@ func (h *Host) ownNodes(address vf.PCIAddress, driver string) ([]string, error) 
 	if !IsVFIO(driver) && !IsUIO(driver) {
 		return nil, nil
 	}
-	nodes, err := h.nodes(address, driver, NodeOptions{AllowNoIOMMU: true})
+	nodes, _, err := h.nodes(address, driver, NodeOptions{AllowNoIOMMU: true})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

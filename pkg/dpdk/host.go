@@ -92,8 +92,10 @@ func (h *Host) text(name string) (string, error) {
 }
 
 // readDir lists a folder of sysfs; one that is not there has nothing in it.
-func (h *Host) readDir(name string) ([]string, error) {
-	dir, err := h.sysfs.Open(name)
+func (h *Host) readDir(name string) ([]string, error) { return readDir(h.sysfs, name) }
+
+func readDir(root *os.Root, name string) ([]string, error) {
+	dir, err := root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -105,8 +107,10 @@ func (h *Host) readDir(name string) ([]string, error) {
 }
 
 // linkBase is the last part of what a link points at, empty when there is no such link.
-func (h *Host) linkBase(name string) (string, error) {
-	target, err := h.sysfs.Readlink(name)
+func (h *Host) linkBase(name string) (string, error) { return linkBase(h.sysfs, name) }
+
+func linkBase(root *os.Root, name string) (string, error) {
+	target, err := root.Readlink(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -40,28 +41,43 @@ type NodeOptions struct {
 // /dev/iommu and /dev/vfio/devices/vfio<n>. uio: /dev/uio<n>. RDMA: /dev/infiniband/uverbs<n> and rdma_cm, and umad<n>
 // and issm<n> where the kernel has them.
 func (h *Host) Nodes(address vf.PCIAddress, driver string, options NodeOptions) ([]Node, error) {
-	nodes, err := h.nodes(address, driver, options)
-	if err != nil {
-		return nil, fmt.Errorf("device nodes of %s: %w", address, err)
-	}
-	return nodes, nil
+	nodes, _, err := h.Give(address, driver, options)
+	return nodes, err
 }
 
-func (h *Host) nodes(address vf.PCIAddress, driver string, options NodeOptions) ([]Node, error) {
-	now, err := h.Driver(address)
+// Give is Nodes with the number of the device's IOMMU group, -1 where it is in none. It is for a hook: the device's folder is
+// walked to once.
+func (h *Host) Give(address vf.PCIAddress, driver string, options NodeOptions) (nodes []Node, group int, err error) {
+	nodes, group, err = h.nodes(address, driver, options)
 	if err != nil {
-		return nil, err
+		return nil, -1, fmt.Errorf("device nodes of %s: %w", address, err)
+	}
+	return nodes, group, nil
+}
+
+func (h *Host) nodes(address vf.PCIAddress, driver string, options NodeOptions) (nodes []Node, group int, err error) {
+	root, err := h.sysfs.OpenRoot(device(address))
+	if err != nil {
+		return nil, -1, err
+	}
+	defer root.Close()
+	now, err := linkBase(root, "driver")
+	if err != nil {
+		return nil, -1, err
 	}
 	if now != driver {
-		return nil, fmt.Errorf("it should be bound to %s and is bound to %s", orNone(driver), orNone(now))
+		return nil, -1, fmt.Errorf("it should be bound to %s and is bound to %s", orNone(driver), orNone(now))
 	}
 	if options.RDMA && IsStandIn(driver) {
-		return nil, fmt.Errorf("RDMA was asked for, but bound to %s it has no RDMA device: leave it with its network driver", driver)
+		return nil, -1, fmt.Errorf("RDMA was asked for, but bound to %s it has no RDMA device: leave it with its network driver", driver)
 	}
-	l := list{host: h}
+	l := list{host: h, root: root}
+	if l.group, err = h.identify(root); err != nil {
+		return nil, -1, err
+	}
 	switch {
 	case IsVFIO(driver):
-		l.vfio(address, options.AllowNoIOMMU)
+		l.vfio(options.AllowNoIOMMU)
 	case IsUIO(driver):
 		l.uio(address, driver)
 	}
@@ -72,52 +88,54 @@ func (h *Host) nodes(address vf.PCIAddress, driver string, options NodeOptions) 
 		l.add("vhost-net", "class/misc/vhost-net", "modprobe vhost_net")
 		l.add("net/tun", "class/misc/tun", "modprobe tun")
 	}
-	return l.nodes, l.err
+	return l.nodes, l.group.Number, l.err
 }
 
 // list collects nodes until one is missing.
 type list struct {
-	host  *Host
+	host *Host
+	// root is the device's folder.
+	root  *os.Root
+	group Group
 	nodes []Node
 	err   error
 }
 
-func (l *list) vfio(address vf.PCIAddress, allowNoIOMMU bool) {
-	group, err := l.host.Group(address)
+func (l *list) vfio(allowNoIOMMU bool) {
 	switch {
-	case err != nil:
-		l.fail(err)
-		return
-	case group.Number < 0:
+	case l.group.Number < 0:
 		l.fail(errors.New(iommuOff))
 		return
-	case group.NoIOMMU && !allowNoIOMMU:
-		l.fail(l.host.withoutIOMMU(group, false))
+	case l.group.NoIOMMU && !allowNoIOMMU:
+		l.fail(l.host.withoutIOMMU(l.group, false))
 		return
 	}
 	l.add("vfio/vfio", "class/misc/vfio", "modprobe vfio")
-	l.add(group.node(), "class/"+group.node(), "modprobe vfio-pci makes it when it takes the group's first device, "+
+	l.add(l.group.node(), "class/"+l.group.node(), "modprobe vfio-pci makes it when it takes the group's first device, "+
 		"on kernels with CONFIG_VFIO_GROUP")
-	l.iommufd(address)
+	l.iommufd()
 }
 
 // iommufd adds the newer way to the same device. Kernels from 6.1 have the folder vfio-dev; the file dev in it tells that
 // there is a node too.
-func (l *list) iommufd(address vf.PCIAddress) {
-	names, err := l.host.readDir(device(address, "vfio-dev"))
+func (l *list) iommufd() {
+	names, err := readDir(l.root, "vfio-dev")
 	if err != nil {
 		l.fail(err)
 		return
 	}
 	for _, name := range names {
-		cdev, err := l.host.hasNode("vfio/devices/"+name, device(address, "vfio-dev", name))
+		text, err := l.root.ReadFile(path.Join("vfio-dev", name, "dev"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		iommu, err2 := l.host.hasNode("iommu", "class/misc/iommu")
 		if err := errors.Join(err, err2); err != nil {
 			l.fail(err)
 			return
 		}
-		if cdev && iommu {
-			l.add("vfio/devices/"+name, device(address, "vfio-dev", name), "modprobe vfio-pci")
+		if iommu {
+			l.addNumber("vfio/devices/"+name, string(text))
 			l.add("iommu", "class/misc/iommu", "modprobe iommufd")
 		}
 	}
@@ -196,6 +214,21 @@ func (l *list) add(name, sysfs, mend string) {
 			Path: path.Join("/dev", name), HostPath: path.Join(l.host.devDir, name), Type: 'c', Major: major, Minor: minor,
 		})
 	}
+}
+
+// addNumber adds a node whose number was read already.
+func (l *list) addNumber(name, text string) {
+	if l.err != nil {
+		return
+	}
+	major, minor, err := parseNumber(text)
+	if err != nil {
+		l.fail(fmt.Errorf("read the number of %s: %w", path.Join("/dev", name), err))
+		return
+	}
+	l.nodes = append(l.nodes, Node{
+		Path: path.Join("/dev", name), HostPath: path.Join(l.host.devDir, name), Type: 'c', Major: major, Minor: minor,
+	})
 }
 
 func (h *Host) hasNode(name, sysfs string) (bool, error) {
