@@ -1,6 +1,6 @@
 // Package bench measures in one guest, in one run, what giving a VF to a pod costs: the kernel's minimum, nri-sriov, and
-// the CNI plugin host-device, in turns, so that whatever the machine does meanwhile hits all of them alike. It imports
-// nothing of pkg.
+// the CNI plugin host-device, in turns, so that whatever the machine does meanwhile hits all of them alike. Likewise it
+// measures the creation of containers without and with a VF, and devices for DPDK. It imports nothing of pkg.
 package bench
 
 import (
@@ -42,8 +42,8 @@ type machine struct {
 	pods       int    // so many were made
 }
 
-// Run boots a guest, has every candidate take its turn in each of so many rounds, after one round that is not counted,
-// and writes the figures.
+// Run boots a guest, measures in so many rounds what attaching costs and then what a device adds to the creation of a
+// container, and writes the figures.
 func Run(ctx context.Context, to io.Writer, rounds int) (err error) {
 	m := &machine{}
 	defer func() {
@@ -58,6 +58,23 @@ func Run(ctx context.Context, to io.Writer, rounds int) (err error) {
 	if err := m.start(ctx, to); err != nil {
 		return err
 	}
+	samples, err := m.attachments(ctx, to, rounds)
+	if err != nil {
+		return err
+	}
+	created, err := m.creations(ctx, to, rounds)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(to, "\nLinux %s, %d rounds\n", m.guest.Kernel(), rounds)
+	if err := report(to, samples); err != nil {
+		return err
+	}
+	return reportCreations(to, created)
+}
+
+// attachments has every candidate give the VF and take it back, in so many rounds after one that is not counted.
+func (m *machine) attachments(ctx context.Context, to io.Writer, rounds int) (map[candidate][]protocol.Round, error) {
 	samples := map[candidate][]protocol.Round{}
 	turns := []func(context.Context) (map[candidate]protocol.Round, error){
 		m.minimum, m.alone, m.plugin, m.podWith, m.podWithout,
@@ -68,7 +85,7 @@ func Run(ctx context.Context, to io.Writer, rounds int) (err error) {
 			// Each comes after each other one: what a candidate leaves behind must not hit always the same.
 			took, err := turns[(i*(1+round%(len(turns)-1))+round)%len(turns)](ctx)
 			if err != nil {
-				return fmt.Errorf("round %d: %w", round, err)
+				return nil, fmt.Errorf("round %d: %w", round, err)
 			}
 			for name, one := range took {
 				if round > 0 {
@@ -78,8 +95,7 @@ func Run(ctx context.Context, to io.Writer, rounds int) (err error) {
 		}
 		fmt.Fprintf(to, "round %d of %d took %.1f s\n", round, rounds, time.Since(begun).Seconds())
 	}
-	fmt.Fprintf(to, "\nLinux %s, %d rounds\n", m.guest.Kernel(), rounds)
-	return report(to, samples)
+	return samples, nil
 }
 
 func (m *machine) start(ctx context.Context, to io.Writer) error {
@@ -106,7 +122,7 @@ func (m *machine) start(ctx context.Context, to io.Writer) error {
 	if err := m.guest.CopyFile(ctx, inside, insidePath); err != nil {
 		return err
 	}
-	if m.containerd, err = m.guest.StartContainerd(ctx, lab.ContainerdOptions{}); err != nil {
+	if m.containerd, err = m.guest.StartContainerd(ctx, lab.ContainerdOptions{Config: metricsConfig}); err != nil {
 		return err
 	}
 	if m.daemon, err = daemon.Install(ctx, m.guest, path); err != nil {

@@ -62,7 +62,7 @@ func (m *machine) alone(ctx context.Context) (map[candidate]protocol.Round, erro
 	if _, err := m.release(ctx, sandbox, 1); err != nil {
 		return nil, err
 	}
-	if _, err := cri.CreateContainer(ctx, sandbox, lab.Container{Name: "app"}); err != nil {
+	if _, err := m.createIn(ctx, sandbox); err != nil {
 		return nil, err
 	}
 	detach, err := m.release(ctx, sandbox, 2)
@@ -121,13 +121,28 @@ func (m *machine) startPod(ctx context.Context, asks bool) (steps []protocol.Ste
 		return nil, "", err
 	}
 	made := time.Now()
-	if _, err = cri.StartIn(ctx, sandbox, "app"); err != nil {
+	container, err := m.createIn(ctx, sandbox)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cri.StartContainer(ctx, container); err != nil {
 		return nil, "", err
 	}
 	return []protocol.Step{
 		{Name: "RunPodSandbox", Took: made.Sub(begun)},
 		{Name: "CreateContainer, StartContainer", Took: time.Since(made)},
 	}, sandbox, nil
+}
+
+// createIn creates a container as the kubelet does: it asks again while the daemon says that an attach is still at work,
+// which on a busy host takes longer than the runtime waits for a hook.
+func (m *machine) createIn(ctx context.Context, sandbox string) (string, error) {
+	for deadline := time.Now().Add(limit); ; {
+		container, err := m.containerd.CRI().CreateContainer(ctx, sandbox, lab.Container{Name: "app"})
+		if err == nil || !strings.Contains(err.Error(), "the container is tried again") || time.Now().After(deadline) {
+			return container, err
+		}
+	}
 }
 
 // stopPod holds a pod for a while, stops it and removes it; the removal is not measured.
@@ -172,14 +187,22 @@ func (m *machine) logged(ctx context.Context, sandbox, message string, nth int) 
 	return steps, err
 }
 
-// pod is one that no other was before.
+// netdevNetworks asks for a VF as every candidate gives it.
+var netdevNetworks = fmt.Sprintf(`[{network: bench, name: %s, ips: [%q]}]`, protocol.Interface, protocol.Address)
+
 func (m *machine) pod(asks bool) lab.Pod {
+	if asks {
+		return m.podFor(netdevNetworks)
+	}
+	return m.podFor("")
+}
+
+// podFor is one that no other was before; without networks it has no annotation.
+func (m *machine) podFor(networks string) lab.Pod {
 	m.pods++
 	pod := lab.Pod{Name: fmt.Sprintf("bench-%d", m.pods)}
-	if asks {
-		pod.Annotations = map[string]string{
-			"sriov.nri.io/networks": fmt.Sprintf(`[{network: bench, name: %s, ips: [%q]}]`, protocol.Interface, protocol.Address),
-		}
+	if networks != "" {
+		pod.Annotations = map[string]string{"sriov.nri.io/networks": networks}
 	}
 	return pod
 }

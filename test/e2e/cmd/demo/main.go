@@ -1,5 +1,6 @@
 // Command demo shows nri-sriov at work on a machine that needs no SR-IOV hardware: pods on a real containerd get real
-// VFs of emulated NICs, use them, and give them back. It exits with 1 when anything is not as it should be.
+// VFs of emulated NICs, as network interfaces and for DPDK, use them, and give them back. It exits with 1 when anything
+// is not as it should be.
 package main
 
 import (
@@ -8,12 +9,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+	"github.com/nri-sriov/nri-sriov/test/e2e/testpmd"
 )
 
 const config = `apiVersion: sriov.nri.io/v1alpha1
@@ -21,6 +24,7 @@ kind: NodeConfig
 providers:
   - {pf: pf0, traits: [CUSTOM_LEFT]}
   - {pf: pf1, traits: [CUSTOM_RIGHT]}
+  - {pf: pf2, traits: [CUSTOM_FAST], driver: vfio-pci}
 networks:
   - name: public
     vlan: {id: 100}
@@ -28,14 +32,15 @@ networks:
   - name: storage
     vlan: {id: 200}
     allow: [ips]
+  - name: fast
+    device: vfio
+    vlan: {id: 100}
+    required: [CUSTOM_FAST]
+hugepages: /dev/hugepages
 `
 
-// pods are what the demo starts.
-var pods = []struct{ name, address, networks string }{
-	{"alpha", "192.0.2.10", `[{network: public, ips: ["192.0.2.10/24"], required: [CUSTOM_LEFT]}]`},
-	{"beta", "192.0.2.11", `[{network: public, ips: ["192.0.2.11/24"], required: [CUSTOM_RIGHT]}]`},
-	{"gamma", "192.0.2.12", `[{network: storage, ips: ["192.0.2.12/24"], required: [CUSTOM_RIGHT]}]`},
-}
+// nics are the PFs of the config, on one wire.
+var nics = []lab.NIC{{Name: "pf0", Wire: "wire"}, {Name: "pf1", Wire: "wire"}, {Name: "pf2", Wire: "wire"}}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -64,6 +69,10 @@ type demo struct {
 	daemon     *daemon.Daemon
 	sandboxes  []string
 	containers []string
+	// testpmd is what drives delta's VF.
+	testpmd *testpmd.Program
+	// before is the state of the VFs before any pod.
+	before string
 }
 
 func (d *demo) run(ctx context.Context) error {
@@ -71,13 +80,17 @@ func (d *demo) run(ctx context.Context) error {
 		name, title string
 		do          func(context.Context) error
 	}{
-		{"lab", "Prepare the lab and boot a machine with two PFs of 7 VFs on one wire", d.boot},
+		{"lab", "Prepare the lab and boot a machine with three PFs of 7 VFs on one wire", d.boot},
 		{"daemon", "Start containerd and nri-sriov", d.start},
-		{"inventory", "The node as nri-sriov sees it", d.inventory},
-		{"pods", "Start two pods with a VF of each PF in VLAN 100, and one in VLAN 200", d.startPods},
+		{"inventory", "The node as nri-sriov sees it: the free VFs of pf2 rest in vfio-pci", d.look},
+		{"pods", "Start two pods with a VF of pf0 and of pf1 in VLAN 100, and one in VLAN 200", d.startPods},
 		{"ping", "The two in VLAN 100 reach each other", d.ping},
 		{"isolation", "VLAN 200 hears nothing of it", d.isolation},
 		{"results", "What each pod was given", d.results},
+		{"dpdk", "Start a pod in VLAN 100 that drives its VF itself: dpdk-testpmd, as an ordinary user", d.startDPDK},
+		{"dpdk given", "What it was given", d.givenDPDK},
+		{"dpdk ping", "VLAN 100 reaches testpmd, which answers for every address", d.pingDPDK},
+		{"dpdk isolation", "VLAN 200 does not", d.isolationDPDK},
 		{"removal", "Remove the pods: every VF comes back clean", d.remove},
 	} {
 		fmt.Printf("\n== %s\n", step.title)
@@ -105,7 +118,7 @@ func (d *demo) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.guest, err = lab.Boot(ctx, assets, lab.Options{}); err != nil {
+	if d.guest, err = lab.Boot(ctx, assets, lab.Options{NICs: nics, HugePages: testpmd.Pages}); err != nil {
 		return err
 	}
 	fmt.Printf("Linux %s, booted in %.1f s.\n", d.guest.Kernel(), d.guest.BootTime().Seconds())
@@ -133,108 +146,39 @@ func (d *demo) show(ctx context.Context, args ...string) error {
 	return err
 }
 
+func (d *demo) look(ctx context.Context) (err error) {
+	if err := d.inventory(ctx); err != nil {
+		return err
+	}
+	d.before, err = d.state(ctx)
+	return err
+}
+
 func (d *demo) inventory(ctx context.Context) error {
 	free, err := d.daemon.AllFree(ctx)
 	if err != nil {
 		return err
 	}
-	if free != 14 {
-		return fmt.Errorf("%d VFs are free, not 14", free)
+	if want := len(nics) * lab.DefaultVFs; free != want {
+		return fmt.Errorf("%d VFs are free, not %d", free, want)
 	}
 	return d.show(ctx, "inventory")
 }
 
-func (d *demo) startPods(ctx context.Context) error {
-	for _, pod := range pods {
-		fmt.Printf("pod demo/%s, annotation sriov.nri.io/networks: %s\n", pod.name, pod.networks)
-		sandbox, err := d.containerd.CRI().RunPod(ctx, lab.Pod{
-			Name: pod.name, Namespace: "demo", Annotations: map[string]string{"sriov.nri.io/networks": pod.networks},
-		})
-		if err != nil {
-			return err
-		}
-		d.sandboxes = append(d.sandboxes, sandbox)
-		container, err := d.containerd.CRI().StartIn(ctx, sandbox, "app")
-		if err != nil {
-			return err
-		}
-		d.containers = append(d.containers, container)
-	}
-	return d.show(ctx, "pods")
-}
-
-func (d *demo) ping(ctx context.Context) error {
-	for from, to := range map[int]int{0: 1, 1: 0} {
-		// The first frames may be lost while a VF gets its carrier.
-		err := lab.Eventually(ctx, 30*time.Second, func(ctx context.Context) error {
-			_, err := d.containerd.CRI().Exec(ctx, d.containers[from], "ping", "-c", "1", "-W", "1", pods[to].address)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	output, err := d.containerd.CRI().Exec(ctx, d.containers[0], "ping", "-c", "3", pods[1].address)
-	fmt.Printf("%s$ %s\n", pods[0].name, output.Stdout)
-	return err
-}
-
-func (d *demo) isolation(ctx context.Context) error {
-	// gamma says something first, and is then counted while it is silent: its NIC gives it its own broadcasts back.
-	if err := d.unreachable(ctx, 2, 0); err != nil {
-		return err
-	}
-	heard, err := d.received(ctx, 2)
-	if err != nil {
-		return err
-	}
-	if err := d.unreachable(ctx, 0, 2); err != nil {
-		return err
-	}
-	now, err := d.received(ctx, 2)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%s has received %s frames before and %s after %s asked for it.\n", pods[2].name, heard, now, pods[0].name)
-	if now != heard {
-		return fmt.Errorf("%s hears frames of another VLAN", pods[2].name)
-	}
-	return nil
-}
-
-// unreachable shows that one pod does not reach another.
-func (d *demo) unreachable(ctx context.Context, from, to int) error {
-	output, err := d.containerd.CRI().Exec(ctx, d.containers[from], "ping", "-c", "3", "-W", "1", pods[to].address)
-	fmt.Printf("%s$ %s\n", pods[from].name, output.Stdout)
-	if exit := (*lab.ExitError)(nil); !errors.As(err, &exit) {
-		return fmt.Errorf("%s reaches %s across VLANs, or cannot try: %w", pods[from].name, pods[to].name, err)
-	}
-	return nil
-}
-
-func (d *demo) received(ctx context.Context, pod int) (string, error) {
-	output, err := d.containerd.CRI().Exec(ctx, d.containers[pod], "cat", "/sys/class/net/net1/statistics/rx_packets")
-	return strings.TrimSpace(output.Stdout), err
-}
-
-func (d *demo) results(ctx context.Context) error {
-	for i, pod := range pods {
-		result, err := d.guest.ReadFile(ctx, fmt.Sprintf("%s/%s/net1.json", daemon.Results, d.sandboxes[i]))
-		if err != nil {
-			return err
-		}
-		fmt.Printf("CNI result of demo/%s: %s", pod.name, result)
-		networks, err := d.containerd.CRI().Exec(ctx, d.containers[i], "cat", "/run/nri-sriov/networks.json")
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%s$ cat $NRI_SRIOV_NETWORKS\n%s\n", pod.name, networks.Stdout)
-	}
-	return nil
+// state draws what the kernel has of the VFs: what the PFs have set for each, its driver and its interface.
+func (d *demo) state(ctx context.Context) (string, error) {
+	output, err := d.guest.Shell(ctx, `
+for pf in /sys/class/net/pf?; do
+	ip link show $(basename $pf) | grep -o 'vf .*'
+	for vf in $pf/device/virtfn*; do
+		echo $(basename $(readlink $vf)) $(basename $(readlink $vf/driver)) $(grep -s . $vf/net/*/address $vf/net/*/mtu $vf/net/*/flags)
+	done
+done`)
+	return output.Stdout, err
 }
 
 func (d *demo) remove(ctx context.Context) error {
-	for _, sandbox := range d.sandboxes {
+	for _, sandbox := range slices.Backward(d.sandboxes) { // testpmd first, which keeps the CPUs busy
 		if err := errors.Join(d.containerd.CRI().StopPod(ctx, sandbox), d.containerd.CRI().RemovePod(ctx, sandbox)); err != nil {
 			return err
 		}
@@ -242,6 +186,14 @@ func (d *demo) remove(ctx context.Context) error {
 	if err := d.inventory(ctx); err != nil {
 		return err
 	}
+	now, err := d.state(ctx)
+	if err != nil {
+		return err
+	}
+	if now != d.before {
+		return fmt.Errorf("the VFs are not as before\n--- before\n%s--- now\n%s", d.before, now)
+	}
+	fmt.Println("Drivers, interfaces and the PFs' settings are as before the pods.")
 	if code, err := d.daemon.Stop(ctx); err != nil || code != 0 {
 		return fmt.Errorf("the daemon ends with %d: %w", code, err)
 	}
