@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -210,69 +208,6 @@ func (a *Attacher) start(e *entry, attempt func(context.Context, *entry) error) 
 			a.announce(ctx, e, ns)
 		}
 	})
-}
-
-// Ready waits until all attachments of a sandbox are there, and gives them. When ctx ends first, or the attach has
-// failed, the error says what is the matter; asking again is right in both cases, and tries a failed attach anew.
-func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, error) {
-	a.mutex.Lock()
-	e, ok := a.entries[sandbox]
-	if !ok {
-		a.mutex.Unlock()
-		return nil, ErrUnknownSandbox
-	}
-	e.absentSince = time.Time{}
-	if e.again(a.times.Again) {
-		if err := a.begin(e); err != nil {
-			e.err, e.failedAt = err, time.Now()
-		}
-	}
-	settled := e.settled
-	a.mutex.Unlock()
-	if settled != nil {
-		select {
-		case <-settled:
-		case <-ctx.Done():
-		}
-	}
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	switch e.phase {
-	case ready:
-		return slices.Clone(e.attachments), nil
-	case failed:
-		return nil, e.err
-	case releasing:
-		return nil, fmt.Errorf("sandbox %s is being released", sandbox)
-	case recovering:
-		return nil, errors.New("the daemon has just started and is still finding out what the pod has; the container is tried again")
-	}
-	return nil, fmt.Errorf("still at work: %s; the container is tried again", e.progress())
-}
-
-// again tells whether a failed attach is to be tried anew: not at once, not before its VFs are back, and not when
-// nobody knows what the pod may have.
-func (e *entry) again(pause time.Duration) bool {
-	if e.phase != failed || len(e.wants) == 0 || time.Since(e.failedAt) < pause {
-		return false
-	}
-	select {
-	case <-e.withdrawn:
-		return true
-	default:
-		return e.withdrawn == nil
-	}
-}
-
-func (e *entry) progress() string {
-	var steps []string
-	for _, one := range e.attachments {
-		steps = append(steps, fmt.Sprintf("%s %s (%s)", one.Interface, one.State, one.Address))
-	}
-	if len(steps) == 0 {
-		return "waiting for VFs that are in release"
-	}
-	return strings.Join(steps, ", ")
 }
 
 // Known tells whether a sandbox has attachments here, in any state.

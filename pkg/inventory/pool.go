@@ -1,64 +1,13 @@
 package inventory
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
-
-// ErrNoFreeVF says that a claim cannot be served, neither now nor by waiting for releases that are under way.
-var ErrNoFreeVF = errors.New("no VF free")
-
-// ErrUnknownTrait says that a request names a trait that nobody knows, which is no lack of VFs.
-var ErrUnknownTrait = errors.New("unknown trait")
-
-// Group is one granular request: all of its VFs come from one provider.
-type Group struct {
-	// Name tells the group apart in refusals: the network's name.
-	Name string
-	// Count of VFs, at least 1.
-	Count int
-	// Whole asks for the PF itself instead.
-	Whole bool
-	// Userspace tells that the pod drives the VFs itself, by vfio or uio.
-	Userspace bool
-	// Egress is what each VF draws on the PF's bandwidth, in kilobit/s; PFs without declared bandwidth do not count it.
-	Egress int
-	// Required, Forbidden and AnyOf are traits.
-	Required, Forbidden []string
-	AnyOf               [][]string
-}
-
-// Request is what a sandbox asks for, all of it or nothing.
-type Request struct {
-	Sandbox string
-	Groups  []Group
-	// Isolate puts every group on another PF.
-	Isolate bool
-	// NUMANodes are those of the pod's CPUs, where they are known; PFs there come first.
-	NUMANodes []int
-}
-
-// userspace tells whether the pod is to drive any of it itself.
-func (r Request) userspace() bool {
-	return slices.ContainsFunc(r.Groups, func(g Group) bool { return g.Userspace })
-}
-
-// Claim is what a sandbox was promised. While it waits for VFs in release, Granted is open.
-type Claim struct {
-	// Granted is closed when VFs is filled.
-	Granted chan struct{}
-	// VFs holds the VFs per group, once granted.
-	VFs [][]vf.VF
-
-	request Request
-}
 
 // Pool is the node's VFs and who has them.
 type Pool struct {
@@ -121,18 +70,6 @@ func (p *Pool) Name(traits []string) {
 	for _, trait := range traits {
 		p.named[trait], p.known[trait] = true, true
 	}
-}
-
-// unknown names a trait of a request that nobody knows, or nothing. A misspelt trait must not look like a lack of VFs.
-func (p *Pool) unknown(request Request) error {
-	for _, group := range request.Groups {
-		for _, trait := range slices.Concat(append([][]string{group.Required, group.Forbidden}, group.AnyOf...)...) {
-			if strings.HasPrefix(trait, "CUSTOM_") && !p.known[trait] {
-				return fmt.Errorf("network %q: %w: neither a PF of this node nor its config has the trait %s", group.Name, ErrUnknownTrait, trait)
-			}
-		}
-	}
-	return nil
 }
 
 // untied tells whether a VF may go to a sandbox for all that its IOMMU group says: the group is what the hardware keeps
@@ -318,52 +255,4 @@ func (p *Pool) serve() {
 // serves tells whether a provider suits any group of a request.
 func (p *Provider) serves(request Request) bool {
 	return slices.ContainsFunc(request.Groups, func(g Group) bool { return p.suits(g) == "" })
-}
-
-// refusal says per group what each PF lacks. When every group could be served alone, the groups together ask for too
-// much, and that is said instead.
-func (p *Pool) refusal(request Request) error {
-	for _, group := range request.Groups {
-		alone := p.search(Request{Sandbox: request.Sandbox, Groups: []Group{group}}, false)
-		if !alone.run() {
-			return fmt.Errorf("network %q: %w: %s", group.Name, ErrNoFreeVF, p.reasons(group))
-		}
-	}
-	what := "each entry alone could be served, all together could not"
-	if request.Isolate {
-		what += " on different PFs (group-policy isolate)"
-	}
-	return fmt.Errorf("%w: %s: %s", ErrNoFreeVF, what, p.reasons(Group{Count: 1}))
-}
-
-func (p *Pool) reasons(group Group) string {
-	if len(p.providers) == 0 {
-		return "this node has no PF with VFs"
-	}
-	var reasons []string
-	for _, provider := range p.providers {
-		reason := provider.suits(group)
-		if reason == "" {
-			reason = provider.shortage(group)
-			if tied := p.tied(provider, group); tied > 0 {
-				reason += fmt.Sprintf(", %d tied to VFs in use by their IOMMU group", tied)
-			}
-		}
-		reasons = append(reasons, provider.PF.Name()+" "+reason)
-	}
-	return strings.Join(reasons, "; ")
-}
-
-// tied counts the free VFs of a provider that only their IOMMU group keeps from being used.
-func (p *Pool) tied(provider *Provider, group Group) int {
-	if len(p.siblings) == 0 {
-		return 0
-	}
-	count := 0
-	for one := provider.stock.first; one != nil; one = one.after {
-		if !p.untied(one, "", group.Userspace) {
-			count++
-		}
-	}
-	return count
 }
