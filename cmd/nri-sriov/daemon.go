@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -43,8 +44,10 @@ type daemon struct {
 	host *vf.Host
 	dpdk *dpdk.Host
 	// read reads the node as the config offers it.
-	read     func() ([]*inventory.Provider, []string, error)
-	pool     *inventory.Pool
+	read func() ([]*inventory.Provider, []string, error)
+	pool *inventory.Pool
+	// owners is the pool, for those who ask before it is there.
+	owners   atomic.Pointer[inventory.Pool]
 	attacher *attach.Attacher
 	cancel   context.CancelFunc
 	// background is what goes on until cancel.
@@ -84,7 +87,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		}
 		return inventory.Read(d.host, node, inventory.Remembered{WholePFs: attach.WholePFs(loaded), Bound: bound})
 	}
-	watch, err := d.host.Watch(ctx) // first, so that nothing is missed that changes while the node is read
+	watch, err := d.host.Watch(ctx, d.busy) // first, so that nothing is missed that changes while the node is read
 	if err != nil {
 		return err
 	}
@@ -96,6 +99,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		d.log.WithField("pf", name).Error("the config offers a PF that this node does not have, or that has no SR-IOV")
 	}
 	d.pool = inventory.NewPool(providers)
+	d.owners.Store(d.pool)
 	d.pool.Name(node.Traits())
 	d.pool.Pack(node.Pack)
 	for _, one := range providers {

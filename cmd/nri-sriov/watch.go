@@ -28,7 +28,7 @@ func (d *daemon) follow(ctx context.Context, watch *vf.Watch) {
 			case <-time.After(rewatch):
 			}
 			var err error
-			if watch, err = d.host.Watch(ctx); err != nil {
+			if watch, err = d.host.Watch(ctx, d.busy); err != nil {
 				d.log.WithError(err).Error("the kernel's events cannot be listened to; changes of the node are seen after a restart")
 			}
 		}
@@ -55,4 +55,10 @@ func (d *daemon) refresh(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// busy are functions that somebody has: what happens to them is our own doing.
+func (d *daemon) busy(function vf.PCIAddress) bool {
+	pool := d.owners.Load()
+	return pool != nil && pool.Taken(function)
 }

@@ -85,6 +85,14 @@ func (p *Pool) Replace(fresh *Provider) {
 	p.serve()
 }
 
+// Taken tells whether somebody has a function, or it is on its way.
+func (p *Pool) Taken(address vf.PCIAddress) bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	one, ok := p.byAddress[address]
+	return ok && one.taken()
+}
+
 // VFNames are the names of a PF's VFs in the host, by number.
 func (p *Pool) VFNames(pf vf.PCIAddress) map[int]string {
 	p.mutex.Lock()

@@ -22,7 +22,7 @@ func watchedHost(t *testing.T) (*Host, *Watch, context.CancelFunc) {
 	host := &Host{net: privateNamespace(t)}
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	watch, err := host.watch(ctx, func(link linkState) bool { return strings.HasPrefix(link.name, "vf") })
+	watch, err := host.watch(ctx, func(link linkState) bool { return strings.HasPrefix(link.name, "vf") }, never)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,11 +47,17 @@ func (w *Watch) Err() error { return w.err }
 // in this process, a few microseconds, and each route that is no default one nothing, since the kernel filters it.
 // Messages that only repeat what is known, such as the renewal of an IPv6 address by a router, give no signal either.
 // When the kernel had to drop events, all is read anew and a signal is given.
-func (h *Host) Watch(ctx context.Context) (*Watch, error) {
-	return h.watch(ctx, linkState.ofFunction)
+//
+// What happens to a function while busy says so is its user's own doing: it is bound, moved, renamed and raised, and none
+// of that gives a signal. That it is no more gives one all the same. Nil is never.
+func (h *Host) Watch(ctx context.Context, busy func(PCIAddress) bool) (*Watch, error) {
+	return h.watch(ctx, linkState.ofFunction, func(function string) bool {
+		address, err := ParsePCIAddress(function)
+		return err == nil && busy != nil && busy(address)
+	})
 }
 
-func (h *Host) watch(ctx context.Context, ours func(linkState) bool) (*Watch, error) {
+func (h *Host) watch(ctx context.Context, ours func(linkState) bool, busy func(string) bool) (*Watch, error) {
 	devices, err := h.net.listen(unix.NETLINK_KOBJECT_UEVENT, nil, deviceGroup)
 	if err != nil {
 		return nil, fmt.Errorf("watch devices: %w", err)
@@ -60,7 +66,7 @@ func (h *Host) watch(ctx context.Context, ours func(linkState) bool) (*Watch, er
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch links: %w", err), devices.Close())
 	}
-	seen := &sightings{ours: ours}
+	seen := &sightings{ours: ours, busy: busy}
 	if err := h.learn(seen); err != nil {
 		return nil, errors.Join(err, devices.Close(), links.Close())
 	}
@@ -68,7 +74,7 @@ func (h *Host) watch(ctx context.Context, ours func(linkState) bool) (*Watch, er
 	events := make(chan struct{}, 1)
 	var readers sync.WaitGroup
 	readers.Go(func() {
-		end(devices.follow(listening, func() error { return nil }, deviceNews, func() { signal(events) }))
+		end(devices.follow(listening, func() error { return nil }, func(message []byte) bool { return deviceNews(message, busy) }, func() { signal(events) }))
 	})
 	readers.Go(func() {
 		end(links.follow(listening, func() error { return h.learn(seen) }, seen.news, func() { signal(events) }))

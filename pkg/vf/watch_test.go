@@ -25,7 +25,7 @@ func TestDeviceNews(t *testing.T) {
 		"SUBSYSTEM=pci":                                                                                                    false,
 		"":                                                                                                                 false,
 	} {
-		if got := deviceNews([]byte(strings.ReplaceAll(text, "|", "\x00"))); got != want {
+		if got := deviceNews([]byte(strings.ReplaceAll(text, "|", "\x00")), never); got != want {
 			t.Errorf("%q: %t", text, got)
 		}
 	}
@@ -81,7 +81,7 @@ func TestNews(t *testing.T) {
 	const newLink, gone = unix.RTM_NEWLINK, unix.RTM_DELLINK
 	pci, elsewhere, up := onBus("pci"), word(unix.IFLA_LINK_NETNSID, 0), uint32(unix.IFF_UP)
 	two := append(linkMessageOf(newLink, 4, up, named("veth0"), kindOf("veth")), linkMessageOf(newLink, 11, 0, named("v1"), pci)...)
-	s := &sightings{ours: linkState.ofFunction}
+	s := &sightings{ours: linkState.ofFunction, busy: never}
 	s.forget()
 	for i, c := range []struct {
 		what string
@@ -143,8 +143,8 @@ func FuzzNews(f *testing.F) {
 	f.Add(routeMessageOf(unix.RTM_NEWROUTE, 0, unix.RTN_UNICAST))
 	f.Add([]byte("add@/devices/x\x00SUBSYSTEM=pci\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		deviceNews(data)
-		s := &sightings{ours: linkState.ofFunction}
+		deviceNews(data, never)
+		s := &sightings{ours: linkState.ofFunction, busy: never}
 		s.forget()
 		s.news(data)
 		if known := len(s.links) + len(s.addresses); known > len(data)/unix.SizeofNlMsghdr {
@@ -192,7 +192,7 @@ func TestCalm(t *testing.T) {
 }
 
 func BenchmarkNewsOfVeth(b *testing.B) {
-	s := &sightings{ours: linkState.ofFunction}
+	s := &sightings{ours: linkState.ofFunction, busy: never}
 	s.forget()
 	attributes := []*nl.RtAttr{named("veth0"), word(unix.IFLA_LINK, 5), kindOf("veth")}
 	for kind := range 40 {
@@ -203,6 +203,37 @@ func BenchmarkNewsOfVeth(b *testing.B) {
 	for b.Loop() {
 		if s.news(data) {
 			b.Fatal("a veth is news")
+		}
+	}
+}
+
+// never is a node on which nobody is at work.
+func never(string) bool { return false }
+
+// TestBusy: what is done to a function by whoever has it is no news, but that it is no more.
+func TestBusy(t *testing.T) {
+	busy := func(function string) bool { return function == "0000:01:10.0" }
+	for text, want := range map[string]bool{
+		"bind@/devices/x|SUBSYSTEM=pci|PCI_SLOT_NAME=0000:01:10.0":   false,
+		"unbind@/devices/x|PCI_SLOT_NAME=0000:01:10.0|SUBSYSTEM=pci": false,
+		"remove@/devices/x|SUBSYSTEM=pci|PCI_SLOT_NAME=0000:01:10.0": true,
+		"bind@/devices/x|SUBSYSTEM=pci|PCI_SLOT_NAME=0000:01:10.1":   true,
+	} {
+		if got := deviceNews([]byte(strings.ReplaceAll(text, "|", "\x00")), busy); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+	s := &sightings{ours: linkState.ofFunction, busy: busy}
+	s.forget()
+	for _, function := range []string{"0000:01:10.0", "0000:01:10.1"} {
+		index := len(function) + int(function[len(function)-1])
+		link := linkState{index: index, name: "a", parentBus: "pci", parent: function}
+		renamed := link
+		renamed.name = "b"
+		for i, news := range []bool{s.link(link, false), s.link(renamed, false), s.link(renamed, true)} {
+			if news == busy(function) {
+				t.Errorf("%s: change %d is news: %t", function, i, news)
+			}
 		}
 	}
 }

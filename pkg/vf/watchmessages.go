@@ -13,24 +13,31 @@ import (
 
 // deviceNews tells whether a device event is of a PCI function. The form is that of lib/kobject_uevent.c: "action@path",
 // then "KEY=value" for each variable, all ended by zero bytes. All actions count: add, remove, bind, unbind, and change,
-// which a PF that gets VFs tells of.
-func deviceNews(message []byte) bool {
+// which a PF that gets VFs tells of. That a function is bound or unbound is no news while it is busy.
+func deviceNews(message []byte, busy func(function string) bool) bool {
 	first, variables, _ := bytes.Cut(message, []byte{0})
-	if !bytes.Contains(first, []byte("@")) {
+	action, _, ok := bytes.Cut(first, []byte("@"))
+	if !ok {
 		return false
 	}
+	pci, function := false, ""
 	for one := range bytes.SplitSeq(variables, []byte{0}) {
 		if subsystem, ok := bytes.CutPrefix(one, []byte("SUBSYSTEM=")); ok {
-			return string(subsystem) == "pci"
+			pci = string(subsystem) == "pci"
+		}
+		if slot, ok := bytes.CutPrefix(one, []byte("PCI_SLOT_NAME=")); ok {
+			function = string(slot)
 		}
 	}
-	return false
+	binding := string(action) == "bind" || string(action) == "unbind"
+	return pci && !(binding && busy(function))
 }
 
 // sightings is what the kernel told last of the interfaces that matter.
 type sightings struct {
-	// ours picks them.
+	// ours picks them; busy are functions whose interfaces are no news now.
 	ours func(linkState) bool
+	busy func(function string) bool
 	// links are what is known of them and of those that stand upon them, by index; addresses are those that they have.
 	links     map[int]string
 	addresses map[heldAddress]bool
@@ -85,11 +92,11 @@ func (s *sightings) link(link linkState, gone bool) (news bool) {
 			delete(s.links, link.index)
 			maps.DeleteFunc(s.addresses, func(one heldAddress, _ bool) bool { return one.index == link.index })
 		}
-		return known
+		return known && !s.busy(link.parent)
 	}
 	now := link.String()
 	s.links[link.index] = now
-	return !known || now != before
+	return (!known || now != before) && !s.busy(link.parent)
 }
 
 func (s *sightings) address(one heldAddress, gone bool) (news bool) {
@@ -109,9 +116,9 @@ func (s *sightings) address(one heldAddress, gone bool) (news bool) {
 type linkState struct {
 	index int
 	name  string
-	// parentBus is that of the device behind the interface; kind is that of a virtual interface.
-	parentBus, kind string
-	flags           uint32
+	// parentBus and parent are those of the device behind the interface; kind is that of a virtual interface.
+	parentBus, parent, kind string
+	flags                   uint32
 	// master is the index of the bridge or bond it is a port of, lower of the interface it stands upon in the same
 	// namespace; 0 is none.
 	master, lower int
@@ -152,6 +159,8 @@ func parseLinkState(body []byte) (linkState, error) {
 			link.name = attributeText(one)
 		case unix.IFLA_PARENT_DEV_BUS_NAME:
 			link.parentBus = attributeText(one)
+		case unix.IFLA_PARENT_DEV_NAME:
+			link.parent = attributeText(one)
 		case unix.IFLA_MASTER:
 			link.master = int(attributeWord(one))
 		case unix.IFLA_LINK:

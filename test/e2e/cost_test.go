@@ -56,6 +56,7 @@ func TestCost(t *testing.T) {
 // how long it slept.
 func (s *subject) watch(name, networks string) ([]trace.Call, []time.Duration) {
 	s.T.Helper()
+	time.Sleep(3 * time.Second) // what a VF's way home has stirred up is read within two seconds
 	file := "/var/log/cost-" + name + ".trace"
 	argv := append([]string{"strace", "-o", file, "-p", fmt.Sprint(s.Daemon.Process().PID())}, trace.Options...)
 	strace, err := s.Guest.Start(s.T.Context(), "strace-"+name, nil, argv...)
