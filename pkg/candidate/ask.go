@@ -50,12 +50,9 @@ func Ask(text []byte, namespace string, node func() (Node, error)) (placement.An
 	if err != nil {
 		return bad(err), nil
 	}
-	tree, err := placement.NewTree(treeOf(at.Tree))
-	if err == nil {
-		err = tree.Register(at.Config.Traits(), nil)
-	}
+	tree, err := worldOf(at)
 	if err != nil {
-		return placement.Answer{}, fmt.Errorf("this node's own inventory: %w", err)
+		return placement.Answer{}, err
 	}
 	result, err := placement.Candidates(tree, question, placement.Options{Limit: maxCandidates})
 	if err == nil {
@@ -75,15 +72,25 @@ func askQuestion(text []byte, node func() (Node, error)) (placement.Answer, erro
 		if err != nil {
 			return placement.Answer{}, err
 		}
-		if tree, err = placement.NewTree(treeOf(at.Tree)); err == nil {
-			err = tree.Register(at.Config.Traits(), nil)
-		}
-		if err != nil {
-			return placement.Answer{}, fmt.Errorf("this node's own inventory: %w", err)
+		if tree, err = worldOf(at); err != nil {
+			return placement.Answer{}, err
 		}
 	}
 	result, err := document.Ask(tree, placement.Options{Limit: maxCandidates})
 	return placement.AnswerOf(result, err), nil
+}
+
+// worldOf is the node with all the names that are known on it, whether or not a PF bears them.
+func worldOf(node Node) (*placement.Tree, error) {
+	tree, err := placement.NewTree(treeOf(node.Tree))
+	if err == nil {
+		err = tree.Register(append(node.Config.Traits(), inventory.TraitNetdev, inventory.TraitVFIO),
+			[]string{inventory.ClassVF, inventory.ClassPF, inventory.ClassEgress, inventory.ClassIngress})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("this node's own inventory: %w", err)
+	}
+	return tree, nil
 }
 
 // bad is the answer to what cannot be asked.

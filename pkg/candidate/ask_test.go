@@ -133,3 +133,13 @@ func FuzzAsk(f *testing.F) {
 		}
 	})
 }
+
+// TestNodeWithoutNICs: that a node has nothing is no fault of the question.
+func TestNodeWithoutNICs(t *testing.T) {
+	answer, err := Ask([]byte("default"), "prod", func() (Node, error) {
+		return Node{Config: config.Default(), Tree: inventory.NewPool(nil).Tree("host")}, nil
+	})
+	if err != nil || answer.Outcome != "no-candidates" || len(answer.Reasons) == 0 {
+		t.Errorf("%+v, %v", answer, err)
+	}
+}
