@@ -100,20 +100,23 @@ func (a *Attacher) Changed(changes inventory.Changes) {
 			Error("a pod has lost its VF: it " + one.Reason)
 		a.note(one.Sandbox, one.VF.Address, one.Reason)
 	}
+	read := map[vf.PCIAddress]map[int]vf.Settings{} // once for each PF, however many VFs it has got
 	for _, address := range changes.Unseen {
 		pf, one, ok := a.pool.Find(address)
 		if !ok {
 			continue
 		}
-		have := vf.DefaultSettings()
-		if pf.Interface != "" {
-			settings, err := a.settings(pf)
-			if err != nil {
+		settings, known := read[pf.Address]
+		if !known && pf.Interface != "" {
+			var err error
+			if settings, err = a.settings(pf); err != nil {
 				a.log.WithField("pf", pf.Name()).WithError(err).Warn("what a PF has set for its VFs cannot be read")
 			}
-			if known, ok := settings[one.ID]; ok {
-				have = known
-			}
+			read[pf.Address] = settings
+		}
+		have, known := settings[one.ID]
+		if !known {
+			have = vf.DefaultSettings()
 		}
 		if a.cleanOne(pf, one, have) {
 			a.pool.Free("", address)

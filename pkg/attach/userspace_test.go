@@ -12,6 +12,7 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -133,4 +134,26 @@ func TestADriverThatHangs(t *testing.T) {
 	if err := b.Wait(ctx); err == nil || !strings.Contains(err.Error(), "0000:01:00.0") {
 		t.Errorf("the daemon's end: %v", err)
 	}
+}
+
+// TestUnseen: a VF that comes up while the daemon runs is offered as soon as it was found clean, and brought to rest before
+// that where it is not.
+func TestUnseen(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
+	b.mustAttach("a", want(1, "net1"))
+	b.world.SetVLAN(attachtest.VFAddress(0, 1), 77)
+	for _, id := range []int{0, 1} { // as if both had just come
+		b.pool.Release("", attachtest.VFAddress(0, id), "is looked at before it is offered")
+	}
+	b.Changed(inventory.Changes{
+		Unseen: []vf.PCIAddress{attachtest.VFAddress(0, 1)},
+		Vanished: []inventory.Vanished{{
+			VF: vf.VF{Address: attachtest.VFAddress(0, 0)}, PFName: "pf0", Sandbox: "a", Reason: "is gone: its PF pf0 does not have it any more",
+		}},
+	})
+	b.eventually("0000:01:10.0 attached a\n0000:01:10.0 net1 in \"pod\" vlan 1")
+	if said := b.Pods()[0].Attachments[0].Error; said != "is gone: its PF pf0 does not have it any more" {
+		t.Errorf("the pod's attachment says %q", said)
+	}
+	b.mustAttach("b", want(2, "net1"))
 }
