@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,6 +31,8 @@ type Host struct {
 	devDir     string
 	modprobe   string
 	settle     time.Duration
+	// container is the number of /dev/vfio/vfio, once read: it is a fixed one (VFIO_MINOR of linux/miscdevice.h).
+	container atomic.Pointer[[2]int64]
 	// write stands between this package and the kernel; tests put one there that has the kernel's effects.
 	write func(name, text string) error
 }

@@ -110,7 +110,14 @@ func (l *list) vfio(allowNoIOMMU bool) {
 		l.fail(l.host.withoutIOMMU(l.group, false))
 		return
 	}
-	l.add("vfio/vfio", "class/misc/vfio", "modprobe vfio")
+	if number := l.host.container.Load(); number != nil {
+		l.addNode("vfio/vfio", number[0], number[1])
+	} else {
+		l.add("vfio/vfio", "class/misc/vfio", "modprobe vfio")
+		if l.err == nil {
+			l.host.container.Store(&[2]int64{l.nodes[0].Major, l.nodes[0].Minor})
+		}
+	}
 	l.add(l.group.node(), "class/"+l.group.node(), "modprobe vfio-pci makes it when it takes the group's first device, "+
 		"on kernels with CONFIG_VFIO_GROUP")
 	l.iommufd()
@@ -210,10 +217,14 @@ func (l *list) add(name, sysfs, mend string) {
 	case err != nil:
 		l.fail(fmt.Errorf("read the number of %s: %w", path.Join("/dev", name), err))
 	default:
-		l.nodes = append(l.nodes, Node{
-			Path: path.Join("/dev", name), HostPath: path.Join(l.host.devDir, name), Type: 'c', Major: major, Minor: minor,
-		})
+		l.addNode(name, major, minor)
 	}
+}
+
+func (l *list) addNode(name string, major, minor int64) {
+	l.nodes = append(l.nodes, Node{
+		Path: path.Join("/dev", name), HostPath: path.Join(l.host.devDir, name), Type: 'c', Major: major, Minor: minor,
+	})
 }
 
 // addNumber adds a node whose number was read already.
@@ -226,9 +237,7 @@ func (l *list) addNumber(name, text string) {
 		l.fail(fmt.Errorf("read the number of %s: %w", path.Join("/dev", name), err))
 		return
 	}
-	l.nodes = append(l.nodes, Node{
-		Path: path.Join("/dev", name), HostPath: path.Join(l.host.devDir, name), Type: 'c', Major: major, Minor: minor,
-	})
+	l.addNode(name, major, minor)
 }
 
 func (h *Host) hasNode(name, sysfs string) (bool, error) {
