@@ -52,7 +52,7 @@ func (a *Attacher) cleanPF(provider inventory.Provider) {
 	a.bringToRest(Attachment{
 		Address: whole.Address, PF: whole.Address, PFName: provider.PF.Name(), VFID: -1, Whole: true, Device: config.DeviceVFIO,
 		Home: home, Ports: []Port{{}},
-	}, "was found bound to "+whole.Driver)
+	}, "was found bound to "+whole.Driver, logrus.WarnLevel)
 }
 
 // cleanOne looks at a VF that nobody has, and answers whether it may be offered as it is; if not, it is brought to rest.
@@ -88,7 +88,11 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) (clean
 	case marked && dpdk.IsStandIn(one.Driver):
 		reason = "was found in use"
 	}
-	a.bringToRest(attachment, reason)
+	level := logrus.WarnLevel
+	if one.Rest != "" && native(one.Driver) && !marked && len(have.Differences(vf.DefaultSettings())) == 0 {
+		level = logrus.InfoLevel // as the config wants it, after each boot
+	}
+	a.bringToRest(attachment, reason, level)
 	return false
 }
 
@@ -140,14 +144,14 @@ func (a *Attacher) note(sandbox string, address vf.PCIAddress, text string) {
 }
 
 // bringToRest releases a function that nobody has.
-func (a *Attacher) bringToRest(one Attachment, reason string) {
+func (a *Attacher) bringToRest(one Attachment, reason string, level logrus.Level) {
 	if !a.pool.Adopt("", one.Address, inventory.Group{Userspace: true}) {
 		return
 	}
 	one.State = Releasing
 	a.pool.Release("", one.Address, reason)
 	a.log.WithFields(logrus.Fields{"pci": one.Address.String(), "pf": one.PFName, "vf": one.VFID, "driver": one.Driver}).
-		Warn("bringing to rest what nobody has: it " + reason)
+		Log(level, "bringing to rest what nobody has: it "+reason)
 	e := &entry{phase: releasing, attachments: []Attachment{one}}
 	a.lives.Go(func() { a.bringBack(e, nil) })
 }

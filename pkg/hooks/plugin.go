@@ -205,7 +205,27 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	if err != nil {
 		return nil, err
 	}
-	return adjust(node, f.id, container, attachments)
+	return inTime(ctx, func() (*api.ContainerAdjustment, error) { return adjust(node, f.id, container, attachments) })
+}
+
+// inTime has the answer in time, or an error: past the request's timeout the runtime would create the container without
+// what is in the answer. What is late is made again when the container is tried again.
+func inTime(ctx context.Context, do func() (*api.ContainerAdjustment, error)) (*api.ContainerAdjustment, error) {
+	type answer struct {
+		adjustment *api.ContainerAdjustment
+		err        error
+	}
+	made := make(chan answer, 1)
+	go func() {
+		adjustment, err := do()
+		made <- answer{adjustment, err}
+	}()
+	select {
+	case one := <-made:
+		return one.adjustment, one.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the container's devices and files are not ready in time; the container is tried again: %w", ctx.Err())
+	}
 }
 
 // StopPodSandbox hands the sandbox over for release.
