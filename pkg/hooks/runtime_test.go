@@ -83,6 +83,7 @@ func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox
 		t.Fatal(err)
 	}
 	r.connect(ctx, socket)
+	r.listed()
 	t.Cleanup(func() {
 		cancel()
 		r.Adaptation.Stop()
@@ -124,6 +125,20 @@ func newNode(ctx context.Context, t *testing.T, r *runtime, log *logrus.Logger) 
 		Times: attach.DefaultTimes(), Log: log,
 	})
 	return &hooks.Node{Config: node, Attacher: attacher, Results: results}
+}
+
+// listed waits until the runtime asks the plugin: it lists it only some time after it has told it of its pods, and what is
+// asked before that nobody refuses.
+func (r *runtime) listed() {
+	r.Helper()
+	nonsense := &api.PodSandbox{Id: "listed", Annotations: map[string]string{request.NetworksAnnotation: "["}}
+	for range 1000 {
+		if r.RunPodSandbox(r.Context(), &adaptation.RunPodSandboxRequest{Pod: nonsense}) != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	r.Fatal("the runtime does not ask the plugin")
 }
 
 func (r *runtime) connect(ctx context.Context, socket string) {
