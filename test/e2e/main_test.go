@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,9 +198,12 @@ func (s *subject) clean() {
 	}
 }
 
+// podNumber tells pods of one name apart, whose logs would else go on in the same file.
+var podNumber atomic.Int64
+
 // pod runs a sandbox that asks for networks, in namespace prod; no text is no annotation.
 func (s *subject) pod(name, networks string) (string, error) {
-	pod := lab.Pod{Name: name, Namespace: "prod", UID: fmt.Sprintf("%s-%d", name, len(s.pods)), Annotations: map[string]string{}}
+	pod := lab.Pod{Name: name, Namespace: "prod", UID: fmt.Sprintf("%s-%d", name, podNumber.Add(1)), Annotations: map[string]string{}}
 	if networks != "" {
 		pod.Annotations["sriov.nri.io/networks"] = networks
 	}
