@@ -99,7 +99,7 @@ func allVFsAtOnce(s *subject) {
 			})
 			if err == nil {
 				sandboxes[i] = id
-				_, err = s.cri.CreateContainer(s.T.Context(), id, lab.Container{Name: "app"})
+				_, err = s.tryContainer(id, "app")
 			}
 			if err != nil {
 				s.T.Error(err)
