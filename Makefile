@@ -30,6 +30,7 @@ lint: ## gofmt, vet, staticcheck
 .PHONY: test-unit
 test-unit: ## unit, rootless and private-namespace tests; the last need root
 	NRI_SRIOV_REQUIRE_KERNEL=1 $(GO_TEST) -race ./cmd/... ./pkg/... ./configs/...
+	$(GO_TEST) -tags failpoints ./pkg/failpoint
 	$(GO_TEST) ./test/e2e/...
 
 .PHONY: lab
