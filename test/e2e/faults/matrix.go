@@ -26,7 +26,7 @@ var Matrix = []Row{
 	{11, "the kernel sends a VF home under the pod's name", "known by its address, never by name", true, ""},
 	{12, "the VF's name in the host is taken, or is an alternative name", "a spare name until its own is free", true, ""},
 	{13, "the interface's name is taken in the pod", "refused; the VF comes back", true, ""},
-	{14, "an MTU or MAC that the driver refuses in the one message", "refused; the VF comes back", true, ""},
+	{14, "an MTU or MAC that the driver refuses in the one message", "refused; the VF comes back", false, ""},
 	{15, "a late release meets the VF's next owner", "the next owner keeps it", false, ""},
 	{16, "many pods race for VFs", "each VF has one owner; the rest is refused with a sentence", true, ""},
 	{17, "a stop twice, a removal without a stop, a stop without a start", "success, and nothing done", false, ""},
