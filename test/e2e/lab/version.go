@@ -15,27 +15,26 @@ const containerdEnv = "NRI_SRIOV_LAB_CONTAINERD"
 
 // Version is a version of containerd.
 type Version struct {
-	Major, Minor int
-	text         string // without a leading v
+	Major, Minor, Patch int
+	text                string // without a leading v
 }
 
 // versionForm is what the Go module proxy has containerd's releases as.
-var versionForm = regexp.MustCompile(`^v?((0|[1-9]\d*)\.(0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-(?:alpha|beta|rc)\.\d+)?)$`)
+var versionForm = regexp.MustCompile(`^v?((0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(?:-(?:alpha|beta|rc)\.\d+)?)$`)
 
 func parseVersion(text string) (Version, error) {
 	found := versionForm.FindStringSubmatch(text)
 	if found == nil {
 		return Version{}, fmt.Errorf("containerd %q is no version of it, such as 1.7.35", text)
 	}
-	major, err := strconv.Atoi(found[2])
-	if err != nil {
-		return Version{}, fmt.Errorf("containerd %q: %w", text, err)
+	version := Version{text: found[1]}
+	for i, number := range []*int{&version.Major, &version.Minor, &version.Patch} {
+		var err error
+		if *number, err = strconv.Atoi(found[i+2]); err != nil {
+			return Version{}, fmt.Errorf("containerd %q: %w", text, err)
+		}
 	}
-	minor, err := strconv.Atoi(found[3])
-	if err != nil {
-		return Version{}, fmt.Errorf("containerd %q: %w", text, err)
-	}
-	return Version{Major: major, Minor: minor, text: found[1]}, nil
+	return version, nil
 }
 
 // String is the version without a leading v.
