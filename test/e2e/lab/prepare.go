@@ -59,7 +59,7 @@ func PrepareContainerd(ctx context.Context, version string, progress io.Writer) 
 	if err != nil {
 		return nil, fmt.Errorf("prepare the lab: %w", err)
 	}
-	fmt.Fprintf(progress, "lab: prepared in %.1f s, in %s\n", time.Since(begin).Seconds(), dir)
+	fmt.Fprintf(progress, "lab: prepared in %.1f s, with containerd %s, in %s\n", time.Since(begin).Seconds(), assets.Containerd, dir)
 	return assets, nil
 }
 
