@@ -155,7 +155,7 @@ func (s *subject) nothingRuns() {
 		s.T.Errorf("%d sandboxes are listed: %v", len(pods), pods)
 	}
 	s.must(lab.Eventually(s.T.Context(), 10*time.Second, func(ctx context.Context) error { // a shim ends a moment later
-		output, err := s.Guest.Shell(ctx, "ctr -n k8s.io containers ls -q; ctr -n k8s.io tasks ls -q; pgrep -fa containerd-shim-runc-v2 || true; ls /run/netns || true")
+		output, err := s.Guest.Shell(ctx, "ctr -n k8s.io containers ls -q; ctr -n k8s.io tasks ls -q; pgrep -xa containerd-shim || true; ls /run/netns || true")
 		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
 			err = fmt.Errorf("of refused pods is left:\n%s", left)
 		}
