@@ -220,6 +220,12 @@ func requiredPlugins(t *testing.T, b *bench) {
 	sandbox, err := s.pod("first", "public")
 	s.must(err)
 	_, err = s.cri.StartIn(t.Context(), sandbox, "app")
+	if !b.ContainerdVersion().AtLeast(2, 2) {
+		s.must(err)
+		s.must(s.Daemon.Start(t.Context()))
+		s.attached(1)
+		return
+	}
 	s.refused(err, "nri-sriov")
 	s.must(s.Daemon.Start(t.Context()))
 	container := s.container(sandbox, "again")
