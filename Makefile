@@ -38,7 +38,8 @@ lab: ## prepare the lab: QEMU, a kernel, a guest with containerd; needs root and
 	go run ./test/e2e/cmd/lab prepare
 
 .PHONY: test-lab
-test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses, LONG=1 adds the long ones
+test-lab: export NRI_SRIOV_LAB_CONTAINERD := $(or $(CONTAINERD),$(NRI_SRIOV_LAB_CONTAINERD))
+test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses, LONG=1 adds the long ones, CONTAINERD=1.7.35 its version
 	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
 
 .PHONY: test

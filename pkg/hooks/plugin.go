@@ -58,6 +58,8 @@ type Plugin struct {
 	last  []*api.PodSandbox
 	// synchronised tells whether the runtime's list came since the last connection.
 	synchronised atomic.Bool
+	// atGate tells that a refusal is left to the gate, for the runtime's sake; see leaksRefused.
+	atGate atomic.Bool
 }
 
 // New makes a plugin that refuses requests until it is told of a ready node. configure may be nil.
@@ -91,6 +93,7 @@ func (p *Plugin) Synchronised() bool { return p.synchronised.Load() }
 // Configure takes the config of a plugin that the runtime started; others bring their own.
 func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (api.EventMask, error) {
 	p.request.Store(int64(p.timeout()))
+	p.atGate.Store(leaksRefused(runtime, version))
 	log := p.log.WithFields(logrus.Fields{"runtime": runtime, "version": version, "timeout": p.timeout().String()})
 	if p.configure != nil {
 		if err := p.configure(text); err != nil {
@@ -99,6 +102,9 @@ func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (ap
 		}
 	}
 	log.Info("connected to the runtime")
+	if p.atGate.Load() {
+		log.Warn("this runtime leaks sandboxes that are refused; refused pods are held back at their containers instead")
+	}
 	return 0, nil
 }
 
@@ -156,6 +162,9 @@ func (p *Plugin) RunPodSandbox(_ context.Context, pod *api.PodSandbox) error {
 	}
 	if err := p.attach(f); err != nil {
 		p.logOf(f).WithError(err).Warn("pod refused")
+		if p.atGate.Load() {
+			return nil // nothing is kept of it; the gate asks anew, and says what is true then
+		}
 		return f.refusal(err)
 	}
 	return nil

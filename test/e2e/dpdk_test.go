@@ -169,7 +169,7 @@ func hostNetwork(s *subject) {
 	s.attached(1)
 	s.removeAll()
 	s.clean()
-	_, err = s.runPod(lab.Pod{Name: "mixed", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "cold, public"}})
+	err = s.ask(lab.Pod{Name: "mixed", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "cold, public"}})
 	s.refused(err, `network "public": a host-network pod has no network namespace`)
 }
 
@@ -185,7 +185,7 @@ func wholeVFIO(s *subject) {
 	if len(networks) != 1 || networks[0].VFID != -1 || networks[0].MAC != report.Ports[0].MAC || len(networks[0].VFToken) != 36 {
 		s.T.Errorf("networks.json: %+v; testpmd has %s", networks, report.Ports[0].MAC)
 	}
-	_, err = s.pod("other", "public")
+	err = s.askFor("other", "public")
 	s.refused(err, `network "public": no VF free`)
 	s.must(s.Daemon.Kill(s.T.Context()))
 	s.must(s.Daemon.Start(s.T.Context()))

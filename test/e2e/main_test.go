@@ -220,6 +220,36 @@ func (s *subject) runPod(pod lab.Pod) (string, error) {
 	return id, err
 }
 
+// ask runs a pod that is to be refused, and answers what is said. That is said of the sandbox; but a runtime that leaks
+// refused sandboxes hears it at the first container, and nothing is left when the sandbox is removed.
+func (s *subject) ask(pod lab.Pod) error {
+	s.T.Helper()
+	id, err := s.cri.RunPod(s.T.Context(), pod)
+	if err != nil {
+		if s.leaksRefused() {
+			s.T.Errorf("containerd %s was told a refusal that it leaks the sandbox of: %v", s.ContainerdVersion(), err)
+		}
+		return err
+	}
+	if s.leaksRefused() {
+		_, err = s.cri.StartIn(s.T.Context(), id, "app")
+	}
+	s.remove(id)
+	return err
+}
+
+// askFor is ask for a pod in namespace prod.
+func (s *subject) askFor(name, networks string) error {
+	s.T.Helper()
+	return s.ask(lab.Pod{Name: name, Namespace: "prod", Annotations: map[string]string{"sriov.nri.io/networks": networks}})
+}
+
+// leaksRefused tells whether the guest's containerd keeps a sandbox that a plugin refuses (containerd#13609).
+func (s *subject) leaksRefused() bool {
+	v := s.ContainerdVersion()
+	return v.Major == 2 && (v.Minor < 2 || v.Minor == 2 && v.Patch < 6 || v.Minor == 3 && v.Patch < 3)
+}
+
 // mustPod runs a sandbox and a container in it, and answers both ids.
 func (s *subject) mustPod(name, networks string) (sandbox, container string) {
 	s.T.Helper()

@@ -111,7 +111,7 @@ func allVFsAtOnce(s *subject) {
 	if s.T.Failed() {
 		return
 	}
-	_, err := s.pod("late", "public")
+	err := s.askFor("late", "public")
 	s.refused(err, `nri-sriov: pod prod/late: network "public": no VF free: pf0 7 of 7 in use; pf1 7 of 7 in use`)
 	s.remove(s.pods[0])
 	s.pods = s.pods[1:]
@@ -169,7 +169,7 @@ func refusals(s *subject) {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			_, err := s.cri.RunPod(s.T.Context(), lab.Pod{
+			err := s.ask(lab.Pod{
 				Name: fmt.Sprint("bad", i), Namespace: "prod", Annotations: map[string]string{"sriov.nri.io/networks": c.networks},
 			})
 			s.refused(err, fmt.Sprintf("nri-sriov: pod prod/bad%d: ", i))
@@ -177,7 +177,7 @@ func refusals(s *subject) {
 		})
 	}
 	all.Wait()
-	_, err := s.runPod(lab.Pod{Name: "host", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "public"}})
+	err := s.ask(lab.Pod{Name: "host", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "public"}})
 	s.refused(err, "a host-network pod has no network namespace")
 	tree, err := s.Inventory(s.T.Context())
 	s.must(err)

@@ -20,6 +20,7 @@ func TestRestart(t *testing.T) {
 		"BetweenSandboxAndContainer": betweenSandboxAndContainer, "WhilePodsRun": whilePodsRun,
 		"PodsRemovedWhileAway": podsRemovedWhileAway, "PodsStartedWhileAway": podsStartedWhileAway,
 		"ContainerdRestarted": containerdRestarted, "PodNamespaceVanishes": podNamespaceVanishes,
+		"RefusedLeaveNothing": refusedLeaveNothing,
 	} {
 		t.Run(name, func(t *testing.T) { test(b.fresh(t, lab.ContainerdOptions{})) })
 	}
@@ -130,6 +131,38 @@ func containerdRestarted(s *subject) {
 	s.mustPod("second", "public")
 }
 
+// refusedLeaveNothing: one pod is refused again and again, as the kubelet asks, and nothing of it is left that would keep
+// containerd from starting again; then it is served.
+func refusedLeaveNothing(s *subject) {
+	for range 4 {
+		s.refused(s.askFor("first", "none"), `nri-sriov: pod prod/first: network "none": the node does not define it`)
+	}
+	s.nothingRuns()
+	s.must(s.containerd.Restart(s.T.Context()))
+	s.must(s.Daemon.Ready(s.T.Context()))
+	s.nothingRuns()
+	sandbox, err := s.runPod(lab.Pod{Name: "first", Namespace: "prod", Annotations: map[string]string{"sriov.nri.io/networks": "public"}})
+	s.must(err)
+	s.container(sandbox, "app")
+}
+
+// nothingRuns checks that the runtime has no sandbox, by its own word, by its records and by its processes.
+func (s *subject) nothingRuns() {
+	s.T.Helper()
+	pods, err := s.cri.ListPods(s.T.Context())
+	s.must(err)
+	if len(pods) != 0 {
+		s.T.Errorf("%d sandboxes are listed: %v", len(pods), pods)
+	}
+	s.must(lab.Eventually(s.T.Context(), 10*time.Second, func(ctx context.Context) error { // a shim ends a moment later
+		output, err := s.Guest.Shell(ctx, "ctr -n k8s.io containers ls -q; ctr -n k8s.io tasks ls -q; pgrep -xa containerd-shim || true; ls /run/netns || true")
+		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
+			err = fmt.Errorf("of refused pods is left:\n%s", left)
+		}
+		return err
+	}))
+}
+
 // podNamespaceVanishes: somebody takes the namespace away behind the runtime's back; the kernel sends the VF home.
 func podNamespaceVanishes(s *subject) {
 	sandbox, _ := s.mustPod("first", `[{network: public, mac: "02:00:00:00:00:11"}]`)
@@ -164,9 +197,14 @@ func preinstalled(t *testing.T, b *bench) {
 	s.clean()
 }
 
-// requiredPlugins: with the drop-in of configs/, containerd holds containers back while the daemon is away.
+// requiredPlugins: with the drop-in of configs/, containerd holds containers back while the daemon is away, from 2.2 on;
+// before, they start, and get their VFs late.
 func requiredPlugins(t *testing.T, b *bench) {
-	drop, err := os.ReadFile("../../configs/containerd/nri-sriov.toml")
+	file, says := "nri-sriov.toml", "no container starts while nri-sriov is away"
+	if !b.ContainerdVersion().AtLeast(2, 0) {
+		file, says = "nri-sriov-1.7.toml", "mend: containerd 2.2 and later only"
+	}
+	drop, err := os.ReadFile("../../configs/containerd/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,13 +213,19 @@ func requiredPlugins(t *testing.T, b *bench) {
 	}
 	s := b.fresh(t, lab.ContainerdOptions{Imports: []string{"/etc/containerd/conf.d/*.toml"}})
 	output, err := s.CLI(t.Context(), "check", "--containerd-config", s.containerd.ConfigFile())
-	if err != nil || !strings.Contains(output.Stdout, "no container starts while nri-sriov is away") {
+	if err != nil || !strings.Contains(output.Stdout, says) {
 		t.Errorf("check says %v\n%s", err, output.Stdout)
 	}
 	s.must(s.Daemon.Kill(t.Context()))
 	sandbox, err := s.pod("first", "public")
 	s.must(err)
 	_, err = s.cri.StartIn(t.Context(), sandbox, "app")
+	if !b.ContainerdVersion().AtLeast(2, 2) {
+		s.must(err)
+		s.must(s.Daemon.Start(t.Context()))
+		s.attached(1)
+		return
+	}
 	s.refused(err, "nri-sriov")
 	s.must(s.Daemon.Start(t.Context()))
 	container := s.container(sandbox, "again")

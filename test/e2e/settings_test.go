@@ -214,7 +214,7 @@ func brokenIPAM(s *subject) {
 func wholePF(s *subject) {
 	vf, err := s.pod("vf", `[{network: plain, required: [CUSTOM_RIGHT]}]`)
 	s.must(err)
-	_, err = s.pod("nic", "nic")
+	err = s.askFor("nic", "nic")
 	s.refused(err, `network "nic": no VF free: pf0 lacks CUSTOM_RIGHT; pf1 has VF 0 in use`)
 	s.remove(vf)
 	s.pods = nil
@@ -228,7 +228,7 @@ func wholePF(s *subject) {
 	if one := s.networks(container)[0]; one.VFID != -1 || one.PCIAddress != "0000:02:00.0" || one.Interface != "wan" {
 		s.T.Errorf("networks.json: %+v", one)
 	}
-	_, err = s.pod("late", `[{network: plain, required: [CUSTOM_RIGHT]}]`)
+	err = s.askFor("late", `[{network: plain, required: [CUSTOM_RIGHT]}]`)
 	s.refused(err, "pf1 is in use as a whole")
 	// A restart finds the PF in the pod, and brings it back with its VFs to give.
 	s.must(s.Daemon.Kill(s.T.Context()))

@@ -169,7 +169,7 @@ func sevenAtOnce(s *subject) {
 	if len(macs) != 7 {
 		s.T.Errorf("the ports' addresses are %v", macs)
 	}
-	_, err := s.pod("late", "fast")
+	err := s.askFor("late", "fast")
 	s.refused(err, `nri-sriov: pod prod/late: network "fast": no VF free: pf0 7 of 7 in use; pf1 lacks CUSTOM_WARM`)
 }
 

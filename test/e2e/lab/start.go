@@ -17,10 +17,27 @@ const (
 	logsEnv = "NRI_SRIOV_LAB_LOGS"
 )
 
-// prepared is made once for all tests of a process.
-var prepared = sync.OnceValues(func() (*Assets, error) {
-	return Prepare(context.Background(), os.Stderr)
-})
+// prepared is made once for all tests of a process, for each version of containerd that they ask for.
+var prepared struct {
+	mutex    sync.Mutex
+	versions map[string]func() (*Assets, error)
+}
+
+func assetsOf(containerd string) (*Assets, error) {
+	prepared.mutex.Lock()
+	once, found := prepared.versions[containerd]
+	if !found {
+		once = sync.OnceValues(func() (*Assets, error) {
+			return PrepareContainerd(context.Background(), containerd, os.Stderr)
+		})
+		if prepared.versions == nil {
+			prepared.versions = map[string]func() (*Assets, error){}
+		}
+		prepared.versions[containerd] = once
+	}
+	prepared.mutex.Unlock()
+	return once()
+}
 
 // Start boots a guest for a test, and ends it with the test. Without
 // NRI_SRIOV_LAB the test is skipped. When the test fails, the guest's logs
@@ -30,7 +47,7 @@ func Start(t testing.TB, options Options) *Guest {
 	if os.Getenv(enabledEnv) == "" {
 		t.Skipf("needs an emulated machine with SR-IOV, which takes minutes: run `make test-lab` (or set %s=1)", enabledEnv)
 	}
-	assets, err := prepared()
+	assets, err := assetsOf(options.Containerd)
 	if err != nil {
 		t.Fatal(err)
 	}
