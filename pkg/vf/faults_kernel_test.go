@@ -277,3 +277,41 @@ func TestPartsThatAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestIgnoreRouters: an interface that lies in the host takes no router advertisements. The file is the one of the thread's
+// network namespace.
+func TestIgnoreRouters(t *testing.T) {
+	host := privateNamespace(t)
+	veth(t, host, "v0", "v1")
+	h := &Host{net: host}
+	const conf = "/proc/sys/net/ipv6/conf/"
+	err := host.Enter(func() error {
+		before, err := os.ReadFile(conf + "v0/accept_ra")
+		if errors.Is(err, fs.ErrNotExist) {
+			return h.IgnoreRouters("v0") // no IPv6, no routers
+		}
+		if err == nil && string(before) != "1\n" {
+			err = fmt.Errorf("accept_ra was %q before", before)
+		}
+		if err = errors.Join(err, h.IgnoreRouters("v0")); err != nil {
+			return err
+		}
+		for name, want := range map[string]string{"v0": "0\n", "v1": "1\n", "all": "1\n", "default": "1\n"} {
+			if got, err := os.ReadFile(conf + name + "/accept_ra"); err != nil || string(got) != want {
+				t.Errorf("accept_ra of %s is %q, %v", name, got, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"", ".", "..", "all", "default", "../all", "a/b", "/etc"} {
+		if err := h.IgnoreRouters(name); err == nil {
+			t.Errorf("%q was taken", name)
+		}
+	}
+	if err := h.IgnoreRouters("none"); err != nil {
+		t.Errorf("an interface that is not there: %v", err)
+	}
+}
