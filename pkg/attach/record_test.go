@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
 // FuzzReadRecord: whatever a record holds, it is of its sandbox and can be gone on from, or it is an error.
@@ -61,5 +62,13 @@ func TestMarksThatAPodWrote(t *testing.T) {
 		if r, ok := readMark(`{"interface":"` + name + `","mac":"02:00:00:00:00:01","mtu":1500}`); ok {
 			t.Errorf("%q gives %+v", name, r)
 		}
+	}
+}
+
+// TestNamesThatAPodChose: an interface comes home under the name that its pod gave it, which ends up in an error.
+func TestNamesThatAPodChose(t *testing.T) {
+	wrong := uncleanPort(vf.Interface{Name: "\x1b[2J\x01", MTU: 1500}, Resting{Interface: "vf0", MTU: 1500})
+	if got := strings.Join(wrong, "; "); got != `name "\x1b[2J\x01", not vf0` {
+		t.Errorf("it says %q", got)
 	}
 }

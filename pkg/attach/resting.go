@@ -3,6 +3,7 @@ package attach
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -84,4 +85,13 @@ func readMark(text string) (Resting, bool) {
 func fitName(name string) bool {
 	reserved := []string{"", ".", "..", "all", "default"}
 	return !slices.Contains(reserved, name) && len(name) <= maxInterfaceName && !strings.ContainsAny(name, "/%: \t\n\v\f\r\x00")
+}
+
+// printable is the name that an interface has, for the middle of a line. Its pod chose it, and the kernel takes nearly
+// every byte.
+func printable(name string) string {
+	if quoted := strconv.QuoteToASCII(name); quoted != `"`+name+`"` {
+		return quoted
+	}
+	return name
 }
