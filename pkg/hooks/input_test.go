@@ -256,6 +256,9 @@ func TestNoTextNamesAFile(t *testing.T) {
 				t.Errorf("%s: the file %q", what, name)
 			}
 			seen[filepath.Dir(strings.TrimSuffix(name, "/"))] = true
+			if text, err := os.ReadFile(filepath.Join(d.tree, name)); strings.HasSuffix(name, ".json") && err == nil && !json.Valid(text) {
+				t.Errorf("%s: %s is no JSON: %s", what, name, text)
+			}
 		}
 	}, func(string, []error) {})
 	for _, dir := range []string{"/a/b/c/run/sandboxes", "/a/b/c/run/results/s1", "/a/b/c/run/networks/s1", "/a/b/c/huge/nri-sriov/s1"} {
@@ -301,5 +304,43 @@ func TestNoTextMakesALine(t *testing.T) {
 				t.Errorf("a line of the log: %q", line)
 			}
 		}
+	}
+}
+
+// TestOtherAnnotationsSayNothing: a pod cannot reach a setting through any other annotation or label, whoever knows it.
+func TestOtherAnnotationsSayNothing(t *testing.T) {
+	answer := func(annotations map[string]string) string {
+		d := newDirect(t)
+		p := pod("s1", "prod", "public")
+		for key, text := range annotations {
+			p.Annotations[key] = text
+		}
+		p.Labels = annotations
+		if err := d.RunPodSandbox(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		c := &api.Container{Id: "c1", PodSandboxId: "s1", Name: "app", Annotations: annotations, Env: []string{"NRI_SRIOV_NETWORKS=/etc/passwd"}}
+		adjustment, _, err := d.CreateContainer(t.Context(), p, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := adjustment.String()
+		for _, mount := range adjustment.GetMounts() {
+			content, err := os.ReadFile(mount.Source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += string(content)
+		}
+		return strings.ReplaceAll(strings.ReplaceAll(text, d.tree, ""), "  ", " ")
+	}
+	others := map[string]string{
+		"sriov.nri.io/vlan": "7", "sriov.nri.io/trust": "true", "sriov.nri.io/pciAddress": "0000:01:10.3", "sriov.nri.io/networks.app": "fast",
+		"k8s.v1.cni.cncf.io/networks": "fast", "cdi.k8s.io/nri-sriov": "vendor.com/net=all", "org.systemd.property.DeviceAllow": "a",
+		"io.kubernetes.cri-o.Devices": "/dev/vfio/vfio", "containers.nri.io/hooks": "x", "tolerate-missing-plugins.noderesource.dev": "true",
+		"devices.noderesource.dev/container.app": "- path: /dev/mem", "mounts.noderesource.dev/container.app": "- source: /",
+	}
+	if plain, got := answer(nil), answer(others); got != plain {
+		t.Errorf("with other annotations:\n%s\nwithout:\n%s", got, plain)
 	}
 }
