@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,7 @@ func TestStuckKernel(t *testing.T) {
 		ask(fmt.Sprint("s", i%pods))
 	}
 	goroutines, files := runtime.NumGoroutine(), open(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	for i := range times {
 		ask(fmt.Sprint("s", i%pods))
 		b.Reconcile(nil)
@@ -105,7 +107,9 @@ func TestChurnLeavesNothing(t *testing.T) {
 		cycle(fmt.Sprint("first", i))
 	}
 	b.eventually("")
-	goroutines, files, memory := runtime.NumGoroutine(), open(t), heap()
+	memory := heap()
+	goroutines, files := runtime.NumGoroutine(), open(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would close what nobody does
 	for i := range pods {
 		cycle(fmt.Sprint("s", i))
 	}

@@ -344,3 +344,17 @@ func TestOtherAnnotationsSayNothing(t *testing.T) {
 		t.Errorf("with other annotations:\n%s\nwithout:\n%s", got, plain)
 	}
 }
+
+// TestIDsThatAreNoFileNames: a sandbox with such an id gets nothing at all.
+func TestIDsThatAreNoFileNames(t *testing.T) {
+	d := newDirect(t)
+	for _, id := range []string{"", ".", "..", "../x", "a/b", "/x", ".hidden", "-rf", "a b", "a\x00b", "a\nb", strings.Repeat("a", 129)} {
+		p := pod(id, "prod", "public")
+		if err := d.RunPodSandbox(t.Context(), p); err == nil || !strings.Contains(err.Error(), "is not fit for a file name") {
+			t.Errorf("sandbox id %q: %v", id, err)
+		}
+		if d.attacher.Known(id) {
+			t.Errorf("sandbox id %q was taken", id)
+		}
+	}
+}
