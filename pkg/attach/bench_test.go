@@ -34,8 +34,8 @@ func start(t *testing.T, w *attachtest.World, dir string) *bench {
 	return startWith(t, w, w, dir)
 }
 
-// startWith is start with another device than the world itself.
-func startWith(t *testing.T, w *attachtest.World, device attach.Device, dir string) *bench {
+// startWith is start with another device than the world itself, and other options.
+func startWith(t *testing.T, w *attachtest.World, device attach.Device, dir string, changes ...func(*attach.Options)) *bench {
 	t.Helper()
 	j, err := journal.Open(dir)
 	if err != nil {
@@ -53,10 +53,14 @@ func startWith(t *testing.T, w *attachtest.World, device attach.Device, dir stri
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	pool := inventory.NewPool(w.Providers())
-	a := attach.New(ctx, attach.Options{
+	options := attach.Options{
 		Pool: pool, Journal: j, Copies: copies, Reread: w.Reread, Results: results, Device: device, Address: w, Announce: w, Settings: w.SettingsOf, Open: vf.OpenNamespace, Log: log,
 		Times: attach.Times{Attach: 5 * time.Second, Release: 5 * time.Second, Retry: time.Millisecond, MaxRetry: 10 * time.Millisecond, Absent: time.Hour},
-	})
+	}
+	for _, change := range changes {
+		change(&options)
+	}
+	a := attach.New(ctx, options)
 	b := &bench{Attacher: a, T: t, world: w, pool: pool, dir: dir}
 	t.Cleanup(func() {
 		cancel()

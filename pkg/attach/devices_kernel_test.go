@@ -89,6 +89,7 @@ func (n *userspaceNode) wasReset(t *testing.T) {
 // TestBoundAndGivenBack: a function with an interface is bound, known for ours meanwhile, reset, and comes back under the
 // name that it had, whatever name the driver gives it.
 func TestBoundAndGivenBack(t *testing.T) {
+	t.Attr("fault", "32")
 	n := newUserspaceNode(t, dpdktest.Device{Driver: "igb", Native: "igb", Group: 3}, "igb", "vfio-pci")
 	a := n.plan(t, true, "")
 	if a.Driver != "vfio-pci" || len(a.Home) != 1 || a.Home[0].Interface != "eth0" || a.VFToken == "" {
@@ -128,6 +129,7 @@ func TestBoundAndGivenBack(t *testing.T) {
 
 // TestRestsInVFIO: a VF of the warm pool is not rebound, and is reset when it comes back.
 func TestRestsInVFIO(t *testing.T) {
+	t.Attr("fault", "32")
 	n := newUserspaceNode(t, dpdktest.Device{Driver: "vfio-pci", Native: "igbvf", Group: 3}, "igbvf", "vfio-pci")
 	a := n.plan(t, false, "vfio-pci")
 	if err := n.Attach(t.Context(), &a, vf.PF{}, vf.DefaultSettings(), nil); err != nil {

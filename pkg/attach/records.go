@@ -80,6 +80,22 @@ func readRecord(one journal.Record) (record, error) {
 		if len(each.Ports) == 0 {
 			return record{}, fmt.Errorf("attachment %s has no port", each.Interface)
 		}
+		if name, ok := each.unfitName(); ok {
+			return record{}, fmt.Errorf("%q is no name of an interface", name)
+		}
 	}
 	return r, nil
+}
+
+// unfitName finds a name in an attachment that no interface can have. Names become names of files.
+func (a Attachment) unfitName() (name string, found bool) {
+	names := append([]string{a.Interface}, a.homeInterfaces()...)
+	for _, port := range a.Ports {
+		names = append(names, port.Interface)
+	}
+	at := slices.IndexFunc(names, func(name string) bool { return !fitName(name) })
+	if at < 0 {
+		return "", false
+	}
+	return names[at], true
 }

@@ -260,5 +260,5 @@ func (p *Plugin) logOf(f sandboxFacts) *logrus.Entry {
 
 // refusal is the sentence that the kubelet shows to the pod's owner.
 func (f sandboxFacts) refusal(err error) error {
-	return fmt.Errorf("nri-sriov: pod %s/%s: %w", f.namespace, f.name, err)
+	return fmt.Errorf("nri-sriov: pod %s/%s: %w", printable(f.namespace), printable(f.name), err)
 }
