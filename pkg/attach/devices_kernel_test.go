@@ -200,8 +200,8 @@ func TestBoundForgets(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(b.dir, address.String()+".json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if home := b.home(address); len(home) != 0 {
-			t.Errorf("%q is read as %+v", text, home)
+		if before, err := b.read(address); err != nil || len(before.Home) != 0 {
+			t.Errorf("%q is read as %+v, %v", text, before, err)
 		}
 	}
 	for range 2 {
