@@ -34,7 +34,9 @@ func golden(t *testing.T, file string) (sandbox string, text []byte) {
 	}
 	text = bytes.Replace(text, []byte("00000000-0000-0000-0000-000000000000"), bytes.TrimSpace(id), 1)
 	text = regexp.MustCompile(`"netnsInode":[0-9]+`).ReplaceAll(text, fmt.Appendf(nil, `"netnsInode":%d`, inode))
-	var record struct{ Record struct{ Sandbox struct{ ID string } } }
+	var record struct {
+		Record struct{ Sandbox struct{ ID string } }
+	}
 	if err := json.Unmarshal(text, &record); err != nil {
 		t.Fatal(err)
 	}
