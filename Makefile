@@ -52,6 +52,14 @@ demo: ## two pods with real VFs in a VLAN, shown step by step, on any machine
 bench: ## what a VF costs beside the kernel's minimum and a CNI plugin, minutes; ROUNDS=
 	go run ./test/e2e/cmd/bench $(if $(ROUNDS),-n $(ROUNDS))
 
+.PHONY: faults
+faults: lab ## every row of the fault matrix, into docs/reliability.md; an hour and more
+	go run ./test/e2e/cmd/faults docs/reliability.md
+
+.PHONY: soak
+soak: lab ## N pods come and go while the daemon's memory, descriptors and sockets are looked at
+	NRI_SRIOV_LAB=1 NRI_SRIOV_SOAK=$(or $(N),500) $(GO_TEST) -v -timeout 150m -run '^TestSoak$$' ./test/e2e/
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
 	@for target in $$(git grep -ho 'func Fuzz[A-Za-z0-9]*' -- 'pkg/*_test.go' | sort -u | sed 's/func //'); do \
@@ -59,6 +67,11 @@ fuzz: ## each fuzz target for FUZZTIME
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$package || exit 1; \
 		done; \
 	done
+
+.PHONY: sbom
+sbom: build ## bin/nri-sriov.cdx.json, what is built into the binary, in the form of CycloneDX
+	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 bin -json -licenses -version '$(VERSION)' -output bin/nri-sriov.cdx.json bin/nri-sriov
+	@echo bin/nri-sriov.cdx.json: $$(grep -c '"purl"' bin/nri-sriov.cdx.json) components
 
 .PHONY: vulncheck
 vulncheck: ## known vulnerabilities in what is built in; needs the Go vulnerability database

@@ -116,6 +116,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		return err
 	}
 	hugepages := d.openHugepages(node.Hugepages)
+	ends := d.watchEnds()
 	devices := attach.Devices{Netdev: attach.Netdev{Host: d.host}, DPDK: d.dpdk, Bound: bound}
 	addressing := attach.Addressing{IPAM: cni.NewIPAM(cni.DefaultPluginDirs())}
 	d.attacher = attach.New(ctx, attach.Options{
@@ -131,7 +132,8 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 			}
 			return nil, errors.Join(err, fmt.Errorf("%s: %w", pf, attach.ErrGone))
 		},
-		Host: d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
+		Follow: ends.add,
+		Host:   d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
 	})
 	if err := d.attacher.Recover(loaded); err != nil {
 		return err
@@ -141,6 +143,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	}
 	d.background.Go(func() { d.sweep(ctx) })
 	d.background.Go(func() { d.follow(ctx, watch) })
+	d.background.Go(func() { ends.tell(ctx, d.attacher) })
 	d.plugin.Start(&hooks.Node{
 		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages,
 		NUMANodes: d.numaNodes,

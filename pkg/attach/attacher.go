@@ -60,6 +60,7 @@ type Attacher struct {
 	settings func(vf.PF) (map[int]vf.Settings, error)
 	reread   func(vf.PCIAddress) (*inventory.Provider, error)
 	open     func(path string) (*vf.Namespace, error)
+	follow   func(netns string)
 	host     uint64
 	times    Times
 	log      logrus.FieldLogger
@@ -92,6 +93,9 @@ type Options struct {
 	Reread func(pf vf.PCIAddress) (*inventory.Provider, error)
 	// Open opens the network namespace at a path; vf.OpenNamespace but in tests.
 	Open func(path string) (*vf.Namespace, error)
+	// Follow is told the path of each network namespace whose end NamespaceGone is to be told; nil tells nobody. It does
+	// not wait.
+	Follow func(netns string)
 	// Host is the inode of the host's network namespace, which no pod is given anything in.
 	Host  uint64
 	Times Times
@@ -103,7 +107,8 @@ func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
 		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
-		times: o.Times, log: o.Log, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{}, traces: map[string]bool{},
+		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
+		traces: map[string]bool{},
 	}
 }
 
@@ -184,7 +189,7 @@ func (a *Attacher) begin(e *entry) error {
 		closeNamespace(ns)
 		return err
 	}
-	e.identify(ns)
+	a.identify(e, ns)
 	e.claim, e.ns, e.attachments, e.err = claim, ns, nil, nil
 	a.start(e, a.attach)
 	return nil

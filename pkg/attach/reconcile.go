@@ -54,7 +54,7 @@ func (a *Attacher) attachLate(live Live) error {
 	if err != nil {
 		return err
 	}
-	e.identify(ns)
+	a.identify(e, ns)
 	e.ns = ns
 	a.entries[live.Sandbox.ID] = e
 	a.start(e, a.late)

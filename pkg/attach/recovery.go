@@ -65,6 +65,7 @@ func (a *Attacher) adopt(r record) {
 	a.mutex.Lock()
 	a.entries[sandbox] = e
 	a.mutex.Unlock()
+	a.followEnd(e) // first, so that an end is either seen now or told later
 	if r.Releasing || a.ended(e) {
 		a.Release(sandbox)
 	}
@@ -163,23 +164,4 @@ func (a *Attacher) CollectLeases(networks []Want) {
 			}
 		}
 	})
-}
-
-// Sweep releases sandboxes whose end nobody told: the network namespace is gone, or the runtime has not listed them for
-// some time. Call it every few seconds.
-func (a *Attacher) Sweep() {
-	for _, id := range a.known() {
-		a.mutex.Lock()
-		e, ok := a.entries[id]
-		over := ok && e.phase != releasing &&
-			(a.ended(e) || (!e.absentSince.IsZero() && time.Since(e.absentSince) > a.times.Absent))
-		if ok && e.phase == recovering && e.listed && !over {
-			a.resume(e)
-		}
-		a.mutex.Unlock()
-		if over {
-			a.log.WithFields(sandboxFields(e.sandbox)).Warn("sandbox has ended without a word of the runtime")
-			a.Release(id)
-		}
-	}
 }

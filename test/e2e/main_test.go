@@ -125,6 +125,8 @@ type subject struct {
 	config string
 	// before is the state of the VFs before the test.
 	before string
+	// keep is a sandbox that goes on and keeps its VF.
+	keep string
 	// newVFs tells that the test's VFs are created anew, and have other addresses than before.
 	newVFs bool
 }
@@ -179,7 +181,7 @@ done`)
 // clean waits until every VF is free by the daemon's word and as it was before by the kernel's.
 func (s *subject) clean() {
 	s.T.Helper()
-	if _, err := s.AllFree(s.ctx()); err != nil {
+	if _, err := s.AllFree(s.ctx(), s.keep); err != nil {
 		s.T.Error(err)
 		return
 	}
@@ -187,7 +189,7 @@ func (s *subject) clean() {
 		s.T.Errorf("the VFs are not as before\n--- before\n%s\n--- now\n%s", s.before, now)
 	}
 	err := lab.Eventually(s.ctx(), 10*time.Second, func(ctx context.Context) error {
-		output, err := s.Guest.Shell(ctx, "cd /run/nri-sriov; ls -A results networks sandboxes /var/lib/nri-sriov/sandboxes $(ls -d /dev/hugepages/nri-sriov) 2>/dev/null | grep -v : || true")
+		output, err := s.Guest.Shell(ctx, "cd /run/nri-sriov; ls -A results networks sandboxes /var/lib/nri-sriov/sandboxes $(ls -d /dev/hugepages/nri-sriov) 2>/dev/null | grep -v : | grep -v '"+cmp.Or(s.keep, "^$")+"' || true")
 		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
 			err = fmt.Errorf("traces of pods are left: %s", left)
 		}

@@ -146,6 +146,7 @@ func nameCollision(s *subject) {
 	s.refused(err, `nri-sriov: pod prod/first: network "public": attach`)
 	s.refused(err, `the pod already has an interface "taken0": choose another name in the annotation`)
 	s.clean()
+	s.tell(tally{rows: "13", injected: 1})
 }
 
 func netnsName(path string) string { return path[strings.LastIndex(path, "/")+1:] }

@@ -224,8 +224,10 @@ func vfsComeAndGo(s *subject) {
 	s.remove(sandbox)
 	s.pods = nil
 	s.until(taken, "", "")
+	begun := time.Now()
 	s.shell("echo 3 >/sys/class/net/pf2/device/sriov_numvfs")
 	s.until(address, "free", "")
+	s.tell(tally{rows: "22", injected: 1, converge: time.Since(begun)})
 }
 
 // raceForVFs: more sandboxes at once than there are VFs. Each VF goes to one, and the others are refused with a sentence.

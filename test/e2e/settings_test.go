@@ -82,6 +82,7 @@ func refusedByTheDriver(s *subject) {
 		s.refused(err, sentence)
 		s.clean()
 	}
+	s.tell(tally{rows: "26", injected: 3})
 }
 
 // namesAndModes: alternative names and modes neither come into the pod nor out of it, the host's come back.
@@ -131,6 +132,10 @@ func nameTaken(s *subject) {
 		s.T.Errorf("the VF came home as %s", name)
 	}
 	s.shell("ip link del thief")
+	begun := time.Now()
+	_, err := s.AllFree(s.ctx())
+	s.must(err)
+	s.tell(tally{rows: "12", injected: 1, converge: time.Since(begun)})
 }
 
 // leases are the addresses that host-local has given.
@@ -302,6 +307,7 @@ func randomSettings(s *subject) {
 	s.T.Logf("%d of %d pods attached\n%s", attached, networks, text)
 	s.removeAll()
 	s.clean()
+	s.tell(tally{rows: "31", injected: networks})
 }
 
 // lostJournal: the daemon is killed and its journal is lost. Pods keep their VFs; what comes home meanwhile is known by

@@ -105,6 +105,7 @@ func killed(s *subject) {
 	s.removeAll()
 	s.config = dpdkConfig // the others are to be looked at, too
 	s.restartWith()
+	s.tell(tally{rows: "31,32", injected: 1})
 }
 
 // twoContainers: each container of a pod has its own VF, and cannot open the other's.
