@@ -17,6 +17,7 @@ type collector struct {
 	pool     *inventory.Pool
 	attacher *attach.Attacher
 	plugin   *hooks.Plugin
+	storage  storage
 }
 
 var (
@@ -24,12 +25,16 @@ var (
 	// Drift is asked of the kernel at each scrape: a read of each PF's VF list and of each pod's links.
 	driftDesc     = prometheus.NewDesc("nri_sriov_drifted_attachments", "Attachments that differ from what the pod was given; see nri-sriov check --live.", nil, nil)
 	connectedDesc = prometheus.NewDesc("nri_sriov_nri_connected", "1 while connected to the runtime and synchronised.", nil, nil)
+
+	journalWritableDesc = prometheus.NewDesc("nri_sriov_journal_writable", "1 while records can be written; see /readyz for what is the matter.", nil, nil)
+	journalErrorsDesc   = prometheus.NewDesc("nri_sriov_journal_errors_total", "Writes of records that failed.", nil, nil)
+	journalAsideDesc    = prometheus.NewDesc("nri_sriov_journal_records_set_aside_total", "Records that could not be read and were set aside.", nil, nil)
 )
 
 // metrics serves the metrics of the node, the Go runtime and the process.
-func metrics(pool *inventory.Pool, attacher *attach.Attacher, plugin *hooks.Plugin) http.Handler {
+func metrics(node collector) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{pool, attacher, plugin}, collectors.NewGoCollector(),
+	registry.MustRegister(node, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
@@ -39,6 +44,9 @@ func (c collector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- vfsDesc
 	descs <- driftDesc
 	descs <- connectedDesc
+	descs <- journalWritableDesc
+	descs <- journalErrorsDesc
+	descs <- journalAsideDesc
 }
 
 // Collect reads the state.
@@ -53,9 +61,15 @@ func (c collector) Collect(values chan<- prometheus.Metric) {
 		}
 	}
 	values <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, float64(len(c.attacher.Drift())))
-	connected := 0.0
-	if c.plugin.Synchronised() {
-		connected = 1
+	values <- prometheus.MustNewConstMetric(connectedDesc, prometheus.GaugeValue, oneIf(c.plugin.Synchronised()))
+	values <- prometheus.MustNewConstMetric(journalWritableDesc, prometheus.GaugeValue, oneIf(c.storage.trouble() == nil))
+	values <- prometheus.MustNewConstMetric(journalErrorsDesc, prometheus.CounterValue, float64(c.storage.errors()))
+	values <- prometheus.MustNewConstMetric(journalAsideDesc, prometheus.CounterValue, float64(c.storage.setAside()))
+}
+
+func oneIf(holds bool) float64 {
+	if holds {
+		return 1
 	}
-	values <- prometheus.MustNewConstMetric(connectedDesc, prometheus.GaugeValue, connected)
+	return 0
 }

@@ -100,8 +100,15 @@ func run(ctx context.Context, f runFlags) error {
 	if node.Source == "" {
 		log.WithField("file", f.config).Info("no config file: every PF that has VFs is offered, in the network \"default\"")
 	}
-	d.plugin = hooks.New(log, nil)
+	d.plugin = hooks.New(log, func(string) error {
+		d.connected.Store(true)
+		return nil
+	})
 	if err := d.start(ctx, node); err != nil {
+		if ctx.Err() != nil {
+			d.stop()
+			return nil // told to end before it was ready
+		}
 		return err
 	}
 	defer d.stop()
@@ -117,6 +124,7 @@ func (d *daemon) runPreinstalled(ctx context.Context) error {
 	started := make(chan struct{})
 	begun := false
 	d.plugin = hooks.New(d.log, func(text string) error {
+		d.connected.Store(true)
 		node, err := d.preinstalledConfig(text)
 		if err != nil || begun {
 			return err
