@@ -24,6 +24,8 @@ var (
 	vfsDesc = prometheus.NewDesc("nri_sriov_vfs", "VFs by PF and state.", []string{"pf", "state"}, nil)
 	// Drift is asked of the kernel at each scrape: a read of each PF's VF list and of each pod's links.
 	driftDesc     = prometheus.NewDesc("nri_sriov_drifted_attachments", "Attachments that differ from what the pod was given; see nri-sriov check --live.", nil, nil)
+	lateDesc      = prometheus.NewDesc("nri_sriov_late_attaches_total", "Pods that had started while the daemon was away, and whose VFs came late.", nil, nil)
+	untoldDesc    = prometheus.NewDesc("nri_sriov_untold_ends_total", "Sandboxes whose end the runtime did not tell of, by the sign that was noticed.", []string{"noticed"}, nil)
 	connectedDesc = prometheus.NewDesc("nri_sriov_nri_connected", "1 while connected to the runtime and synchronised.", nil, nil)
 
 	journalWritableDesc = prometheus.NewDesc("nri_sriov_journal_writable", "1 while records can be written; see /readyz for what is the matter.", nil, nil)
@@ -43,6 +45,8 @@ func metrics(node collector) http.Handler {
 func (c collector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- vfsDesc
 	descs <- driftDesc
+	descs <- lateDesc
+	descs <- untoldDesc
 	descs <- connectedDesc
 	descs <- journalWritableDesc
 	descs <- journalErrorsDesc
@@ -61,6 +65,11 @@ func (c collector) Collect(values chan<- prometheus.Metric) {
 		}
 	}
 	values <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, float64(len(c.attacher.Drift())))
+	counts := c.attacher.Counts()
+	values <- prometheus.MustNewConstMetric(lateDesc, prometheus.CounterValue, float64(counts.Late))
+	for sign, count := range counts.Untold {
+		values <- prometheus.MustNewConstMetric(untoldDesc, prometheus.CounterValue, float64(count), sign)
+	}
 	values <- prometheus.MustNewConstMetric(connectedDesc, prometheus.GaugeValue, oneIf(c.plugin.Synchronised()))
 	values <- prometheus.MustNewConstMetric(journalWritableDesc, prometheus.GaugeValue, oneIf(c.storage.trouble() == nil))
 	values <- prometheus.MustNewConstMetric(journalErrorsDesc, prometheus.CounterValue, float64(c.storage.errors()))

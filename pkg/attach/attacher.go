@@ -66,6 +66,7 @@ type Attacher struct {
 	log      logrus.FieldLogger
 
 	workers *workers
+	counts  counts
 	ctx     context.Context
 	lives   sync.WaitGroup
 
@@ -107,7 +108,7 @@ func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
 		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
-		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
+		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}}, ctx: ctx, entries: map[string]*entry{},
 		traces: map[string]bool{},
 	}
 }

@@ -13,12 +13,12 @@ import (
 
 // NamespaceGone is told that something at a path was removed.
 func (a *Attacher) NamespaceGone(path string) {
-	a.notice("network namespace", func(e *entry) bool { return e.sandbox.NetNS == path })
+	a.notice(signNamespace, func(e *entry) bool { return e.sandbox.NetNS == path })
 }
 
 // FunctionReturned is told that an interface of a function is in the host.
 func (a *Attacher) FunctionReturned(address vf.PCIAddress) {
-	a.notice("VF at home", func(e *entry) bool {
+	a.notice(signReturned, func(e *entry) bool {
 		return slices.ContainsFunc(e.attachments, func(one Attachment) bool { return one.Address == address })
 	})
 }
@@ -26,7 +26,7 @@ func (a *Attacher) FunctionReturned(address vf.PCIAddress) {
 // ContainerRemoved is told that a container of a sandbox was removed.
 func (a *Attacher) ContainerRemoved(sandbox string) {
 	if a.Known(sandbox) {
-		a.notice("container removed", func(e *entry) bool { return e.sandbox.ID == sandbox })
+		a.notice(signContainer, func(e *entry) bool { return e.sandbox.ID == sandbox })
 	}
 }
 
@@ -40,7 +40,7 @@ func (a *Attacher) Sweep() {
 		}
 		a.mutex.Unlock()
 	}
-	a.notice("sweep", func(*entry) bool { return true })
+	a.notice(signSweep, func(*entry) bool { return true })
 }
 
 // notice releases those of the chosen sandboxes that are over.
@@ -54,6 +54,7 @@ func (a *Attacher) notice(sign string, chosen func(*entry) bool) {
 	}
 	a.mutex.Unlock()
 	for _, sandbox := range over {
+		a.counts.addUntold(sign)
 		a.log.WithFields(sandboxFields(sandbox)).WithField("noticed", sign).Warn("sandbox has ended without a word of the runtime")
 		a.Release(sandbox.ID)
 	}

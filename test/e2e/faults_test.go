@@ -28,12 +28,8 @@ providers:
   - {pf: pf3, traits: [CUSTOM_FOURTH]}
 `
 
-const (
-	// gateLimit is what the gate may take: 70 % of NRI's 2 s, and some for the way there and back in the emulated machine.
-	gateLimit = 1900 * time.Millisecond
-	// noticeLimit is within how long an end must be noticed that nobody told.
-	noticeLimit = 10 * time.Second
-)
+// noticeLimit is within how long an end must be noticed that nobody told.
+const noticeLimit = 10 * time.Second
 
 // TestFaults brings about what goes wrong on real nodes, on four PFs with 28 VFs: the rows of the fault matrix that need
 // adapters, drivers and a runtime. After each nothing is lost and nothing unclean.
@@ -85,12 +81,24 @@ func runtimeRestartedMidAttach(s *subject) {
 		c.converge = max(c.converge, time.Since(begun))
 		c.without += s.bare("net1", container)
 		c.injected++
-		if attached := strings.Count(s.log(), "VF attached"); attached != 1 {
+		if attached := s.attachedTimes(sandbox); attached != 1 {
 			s.T.Errorf("attached %d times", attached)
 		}
 	}
 	s.restartWith()
 	s.tell(c)
+}
+
+// attachedTimes counts how often the daemon, as it runs, has attached a VF to a sandbox.
+func (s *subject) attachedTimes(sandbox string) int {
+	s.T.Helper()
+	count := 0
+	for line := range strings.Lines(s.log()) {
+		if strings.Contains(line, `msg="VF attached"`) && strings.Contains(line, sandbox) {
+			count++
+		}
+	}
+	return count
 }
 
 // endsUntold: the runtime does not tell of the end of sandboxes that are older than itself. It is noticed in time, be
@@ -108,10 +116,8 @@ func endsUntold(s *subject) {
 		c.converge = max(c.converge, s.within(noticeLimit, func() error { return s.forgotten(id) }))
 	}
 	s.T.Logf("noticed by: %s", s.shell(`grep 'ended without a word' %s | grep -o 'noticed=.*' | cut -d' ' -f1-4 | sort | uniq -c`, s.Daemon.Process().Log()))
-	for _, line := range []string{"ended without a word of the runtime"} {
-		if !strings.Contains(s.log(), line) {
-			s.T.Errorf("the daemon never said %q: was it told of the end?", line)
-		}
+	if !strings.Contains(s.log(), "ended without a word of the runtime") {
+		s.T.Error("no end was noticed: was the daemon told of it?")
 	}
 	s.tell(c)
 }
@@ -130,40 +136,46 @@ func (s *subject) forgotten(id string) error {
 	return nil
 }
 
-// stalledWorker: one PF's driver takes 10 s for one change. No hook passes its budget, the plugin stays connected, pods of
-// other PFs go on, and all converges.
+// stall is how long a change takes in stalledWorker: more than any hook may, less than an attach may.
+const stall = 25 * time.Second
+
+// stalledWorker: one PF's driver takes half a minute for one change. No hook passes its budget, or the runtime would cut the
+// plugin off; pods of other PFs go on, the end of a sandbox does not wait for the PF, and all converges.
 func stalledWorker(s *subject) {
 	c := tally{rows: "5,29", injected: 1}
 	s.shell("rm -f %s", armed)
-	s.restartWith("NRI_SRIOV_FAILPOINT=kernel:1:stall=10s", "NRI_SRIOV_FAILPOINT_ARM="+armed)
+	s.restartWith("NRI_SRIOV_FAILPOINT=kernel:1:stall="+stall.String(), "NRI_SRIOV_FAILPOINT_ARM="+armed)
 	s.shell("touch %s", armed)
 	slow, err := s.pod("slow", `[{network: public, required: [CUSTOM_LEFT]}]`)
 	s.must(err)
 	s.said("failpoint: stalled")
 	begun := time.Now()
+	_, err = s.cri.StartIn(s.T.Context(), slow, "app")
+	s.refused(err, "still at work: net1 attaching")
 	_, beside := s.mustPod("beside", `[{network: public, required: [CUSTOM_RIGHT]}]`)
+	if took := time.Since(begun); took > stall {
+		s.T.Errorf("a pod of another PF took %s while one PF was stalled", took)
+	}
 	queued, err := s.pod("queued", `[{network: public, required: [CUSTOM_LEFT]}]`)
 	s.must(err)
 	ended, err := s.pod("ended", `[{network: public, required: [CUSTOM_LEFT]}]`)
 	s.must(err)
-	s.remove(ended) // while it waits: the end of a sandbox does not wait for the PF
-	if took := time.Since(begun); took > 9*time.Second {
-		s.T.Errorf("other pods took %s while one PF was stalled", took)
-	}
-	asked := time.Now()
-	_, err = s.cri.StartIn(s.T.Context(), slow, "app")
-	if took := time.Since(asked); err == nil || took > gateLimit {
-		s.T.Errorf("the gate took %s and said %v", took, err)
-	}
+	s.remove(ended)
+	s.pods = s.pods[:3]
 	containers := []string{beside, s.container(slow, "app"), s.container(queued, "app")}
 	c.converge = time.Since(begun)
 	c.without = s.bare("net1", containers...)
-	s.pods = s.pods[:3]
+	s.stayedConnected()
+	s.restartWith()
+	s.tell(c)
+}
+
+// stayedConnected checks that the runtime has never cut the daemon off, as it does with a plugin that answers too late.
+func (s *subject) stayedConnected() {
+	s.T.Helper()
 	if made, lost := s.connections(); made != 1 || lost != 0 {
 		s.T.Errorf("connected %d times, lost %d times", made, lost)
 	}
-	s.restartWith()
-	s.tell(c)
 }
 
 // all28AtOnce: every VF of the node at once, then one pod that wants all VFs of a PF.
@@ -212,9 +224,7 @@ func all28AtOnce(s *subject) {
 	if networks := s.networks(seven); len(networks) != 7 {
 		s.T.Errorf("%d of 7 VFs: %+v", len(networks), networks)
 	}
-	if made, lost := s.connections(); made != 1 || lost != 0 {
-		s.T.Errorf("connected %d times, lost %d times", made, lost)
-	}
+	s.stayedConnected()
 	s.tell(c)
 }
 
@@ -223,7 +233,7 @@ func stalledIPAM(s *subject) {
 	const plugin = "/usr/lib/cni/stalling"
 	s.must(s.WriteFile(s.T.Context(), plugin, 0o755, []byte(`#!/bin/sh
 [ "$CNI_COMMAND" = ADD ] || exit 0
-sleep 5
+sleep 8
 echo '{"cniVersion":"1.1.0","ips":[{"address":"192.0.2.50/24"}]}'
 `)))
 	c := tally{rows: "5", injected: 1}
@@ -231,15 +241,14 @@ echo '{"cniVersion":"1.1.0","ips":[{"address":"192.0.2.50/24"}]}'
 	s.must(err)
 	begun := time.Now()
 	_, err = s.cri.StartIn(s.T.Context(), slow, "app")
-	if took := time.Since(begun); err == nil || took > gateLimit {
-		s.T.Errorf("the gate took %s and said %v", took, err)
-	}
+	s.refused(err, "still at work")
 	_, beside := s.mustPod("beside", "public")
 	container := s.container(slow, "app")
 	c.converge, c.without = time.Since(begun), s.bare("net1", container, beside)
 	if got := s.exec(container, "ip", "-o", "-4", "addr", "show", "net1"); !strings.Contains(got, "192.0.2.50/24") {
 		s.T.Errorf("the pod's address: %s", got)
 	}
+	s.stayedConnected()
 	s.tell(c)
 	s.shell("rm -f " + plugin)
 }
