@@ -49,8 +49,10 @@ type daemon struct {
 	owners atomic.Pointer[inventory.Pool]
 	// connected tells whether there is a connection to the runtime.
 	connected atomic.Bool
-	attacher  *attach.Attacher
-	cancel    context.CancelFunc
+	// serving tells whether the plugin has its node.
+	serving  atomic.Bool
+	attacher *attach.Attacher
+	cancel   context.CancelFunc
 	// background is what goes on until cancel.
 	background sync.WaitGroup
 	servers    []func()
@@ -146,6 +148,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		NUMANodes: d.numaNodes,
 		Given:     func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
 	})
+	d.serving.Store(true)
 	return nil
 }
 

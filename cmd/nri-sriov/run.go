@@ -138,6 +138,7 @@ func (d *daemon) runPreinstalled(ctx context.Context) error {
 		}()
 		return nil
 	})
+	d.plugin.StandAside(d.otherServes)
 	err := d.serveRuntime(ctx, false)
 	cancel()
 	if begun {
@@ -156,4 +157,10 @@ func (d *daemon) preinstalledConfig(text string) (*config.Node, error) {
 		return nil, errors.Join(errors.New("the config that containerd passes is not valid"), err)
 	}
 	return node, nil
+}
+
+// otherServes asks whether another daemon, for whose end this one waits, serves the node.
+func (d *daemon) otherServes(ctx context.Context) bool {
+	var answer struct{}
+	return newClient(d.flags.runDir).do(ctx, "GET", "/v1/serving", &answer) == nil
 }

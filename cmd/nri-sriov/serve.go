@@ -99,6 +99,13 @@ func (d *daemon) socketAPI() http.Handler {
 	mux.HandleFunc("GET /v1/inventory", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, treeOf(d.pool)) })
 	mux.HandleFunc("GET /v1/pods", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, podsOf(d.attacher)) })
 	mux.HandleFunc("GET /v1/drift", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, driftOf(d.attacher)) })
+	mux.HandleFunc("GET /v1/serving", func(w http.ResponseWriter, _ *http.Request) {
+		if !d.serving.Load() || !d.connected.Load() || !d.plugin.Synchronised() {
+			http.Error(w, "not yet", http.StatusServiceUnavailable)
+			return
+		}
+		d.answer(w, struct{}{})
+	})
 	mux.HandleFunc("POST /v1/release/{sandbox}", func(w http.ResponseWriter, r *http.Request) {
 		sandbox := r.PathValue("sandbox")
 		if !d.attacher.Known(sandbox) {
