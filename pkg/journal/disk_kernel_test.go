@@ -86,6 +86,11 @@ func TestMissingFolder(t *testing.T) {
 	if err := errors.Join(j.Delete("s1"), j.Put("s2", 2), j.Probe(t.Context())); err != nil {
 		t.Error(err)
 	}
+	for path, mode := range map[string]fs.FileMode{dir: 0o755, j.dir: 0o700} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s has mode %v, %v", path, info.Mode(), err)
+		}
+	}
 }
 
 // TestFolderThatCannotBeMade: opening is no error, and a write that comes later makes it.

@@ -88,7 +88,7 @@ func (j *Journal) Probe(ctx context.Context) error {
 }
 
 func (j *Journal) probe() error {
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
+	if err := j.makeDir(); err != nil {
 		return err
 	}
 	if err := j.write(make([]byte, probeSize), os.Remove); err != nil {

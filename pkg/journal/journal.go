@@ -57,7 +57,7 @@ func Open(stateDir string) (*Journal, error) {
 		dir: filepath.Join(stateDir, folder), bootID: strings.TrimSpace(string(id)),
 		owed: map[string][]byte{}, kept: map[string]bool{},
 	}
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
+	if err := j.makeDir(); err != nil {
 		j.note(Trouble(j.dir, err))
 	}
 	return j, nil
@@ -129,7 +129,7 @@ func (j *Journal) change(sandbox, name string, text []byte) error {
 }
 
 func (j *Journal) put(name string, text []byte) error {
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
+	if err := j.makeDir(); err != nil {
 		return err
 	}
 	return j.write(text, func(written string) error {
@@ -137,6 +137,14 @@ func (j *Journal) put(name string, text []byte) error {
 		failpoint.Step(failpoint.Disk)
 		return err
 	})
+}
+
+// makeDir makes the folder. The one above is not only ours to read.
+func (j *Journal) makeDir() error {
+	if err := os.MkdirAll(filepath.Dir(j.dir), 0o755); err != nil {
+		return err
+	}
+	return os.MkdirAll(j.dir, 0o700)
 }
 
 // write writes a text into a file of its own and has it used; what is not used is removed.

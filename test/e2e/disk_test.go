@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +37,7 @@ func TestDisk(t *testing.T) {
 		{"Full", diskFull}, {"ReadOnly", diskReadOnly}, {"InTheWay", diskInTheWay}, {"RunFolderFull", runFolderFull},
 		{"Missing", diskMissing}, {"Corrupt", diskCorrupt}, {"Later", laterRecord}, {"Slow", diskSlow},
 		{"BrokenAtStart", diskBrokenAtStart}, {"TwoDaemons", twoDaemons},
+		{"TwoDaemonsPreinstalled", twoDaemonsPreinstalled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &subject{bench: all.bench, T: t}
@@ -296,34 +295,5 @@ func diskBrokenAtStart(s *subject) {
 			}
 		}
 	}
-	s.tell(c)
-}
-
-// twoDaemons: the second waits, says for whom, leaves when it is told to, and goes on when the first has ended. The first
-// does not notice it.
-func twoDaemons(s *subject) {
-	c := tally{rows: "35", injected: 2}
-	_, held := s.mustPod("held", "public")
-	first := s.Daemon.Process()
-	said := fmt.Sprintf("another nri-sriov is at work on this node (pid %d, for ", first.PID())
-	s.must(s.Daemon.Launch(s.T.Context()))
-	s.said(said)
-	s.lacks("") // the first answers
-	s.mustPod("meanwhile", "public")
-	if code, err := s.Daemon.Stop(s.T.Context()); err != nil || code != 0 {
-		s.T.Errorf("the daemon that waits ends with %d, %v", code, err)
-	}
-	s.must(s.Daemon.Launch(s.T.Context()))
-	s.said(said)
-	begun := time.Now()
-	s.must(first.Signal(s.T.Context(), syscall.SIGKILL))
-	s.said("synchronised with the runtime")
-	s.lacks("")
-	s.attachedSoon(2)
-	_, second := s.mustPod("second", "public")
-	c.converge = time.Since(begun)
-	c.without = s.bare("net1", held, second)
-	_, err := first.Wait(context.WithoutCancel(s.T.Context()), time.Minute)
-	s.must(err)
 	s.tell(c)
 }
