@@ -17,6 +17,7 @@ type collector struct {
 	pool     *inventory.Pool
 	attacher *attach.Attacher
 	plugin   *hooks.Plugin
+	storage  storage
 }
 
 var (
@@ -26,12 +27,16 @@ var (
 	lateDesc      = prometheus.NewDesc("nri_sriov_late_attaches_total", "Pods that had started while the daemon was away, and whose VFs came late.", nil, nil)
 	untoldDesc    = prometheus.NewDesc("nri_sriov_untold_ends_total", "Sandboxes whose end the runtime did not tell of, by the sign that was noticed.", []string{"noticed"}, nil)
 	connectedDesc = prometheus.NewDesc("nri_sriov_nri_connected", "1 while connected to the runtime and synchronised.", nil, nil)
+
+	journalWritableDesc = prometheus.NewDesc("nri_sriov_journal_writable", "1 while records can be written; see /readyz for what is the matter.", nil, nil)
+	journalErrorsDesc   = prometheus.NewDesc("nri_sriov_journal_errors_total", "Writes of records that failed.", nil, nil)
+	journalAsideDesc    = prometheus.NewDesc("nri_sriov_journal_records_set_aside_total", "Records that could not be read and were set aside.", nil, nil)
 )
 
 // metrics serves the metrics of the node, the Go runtime and the process.
-func metrics(pool *inventory.Pool, attacher *attach.Attacher, plugin *hooks.Plugin) http.Handler {
+func metrics(node collector) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{pool, attacher, plugin}, collectors.NewGoCollector(),
+	registry.MustRegister(node, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
@@ -43,6 +48,9 @@ func (c collector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- lateDesc
 	descs <- untoldDesc
 	descs <- connectedDesc
+	descs <- journalWritableDesc
+	descs <- journalErrorsDesc
+	descs <- journalAsideDesc
 }
 
 // Collect reads the state.
@@ -62,9 +70,15 @@ func (c collector) Collect(values chan<- prometheus.Metric) {
 	for sign, count := range counts.Untold {
 		values <- prometheus.MustNewConstMetric(untoldDesc, prometheus.CounterValue, float64(count), sign)
 	}
-	connected := 0.0
-	if c.plugin.Synchronised() {
-		connected = 1
+	values <- prometheus.MustNewConstMetric(connectedDesc, prometheus.GaugeValue, oneIf(c.plugin.Synchronised()))
+	values <- prometheus.MustNewConstMetric(journalWritableDesc, prometheus.GaugeValue, oneIf(c.storage.trouble() == nil))
+	values <- prometheus.MustNewConstMetric(journalErrorsDesc, prometheus.CounterValue, float64(c.storage.errors()))
+	values <- prometheus.MustNewConstMetric(journalAsideDesc, prometheus.CounterValue, float64(c.storage.setAside()))
+}
+
+func oneIf(holds bool) float64 {
+	if holds {
+		return 1
 	}
-	values <- prometheus.MustNewConstMetric(connectedDesc, prometheus.GaugeValue, connected)
+	return 0
 }

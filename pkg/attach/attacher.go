@@ -72,6 +72,8 @@ type Attacher struct {
 
 	mutex   sync.Mutex
 	entries map[string]*entry
+	// traces are sandboxes of which something stays in the run folder that could not be removed.
+	traces map[string]bool
 }
 
 // Options are what an Attacher is made of.
@@ -107,6 +109,7 @@ func New(ctx context.Context, o Options) *Attacher {
 		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
 		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}}, ctx: ctx, entries: map[string]*entry{},
+		traces: map[string]bool{},
 	}
 }
 
@@ -120,6 +123,8 @@ const (
 	ready
 	failed
 	releasing
+	// later: the record is a later program's, and nothing is done.
+	later
 )
 
 // entry is one sandbox. Its fields belong to the Attacher's mutex.
@@ -140,7 +145,9 @@ type entry struct {
 
 	// writing is held while the journal is written.
 	writing sync.Mutex
-	claim   *inventory.Claim
+	// unwritten tells that the pod has all, and that this could not be written down again after a restart.
+	unwritten bool
+	claim     *inventory.Claim
 	// ns is open while work is under way, and closed by the one who ends that work.
 	ns *vf.Namespace
 	// withdrawn is closed when the VFs of a failed attempt are back.
@@ -230,6 +237,10 @@ func (a *Attacher) Release(sandbox string) {
 	defer a.mutex.Unlock()
 	e, ok := a.entries[sandbox]
 	if !ok || e.phase == releasing {
+		return
+	}
+	if e.phase == later {
+		a.log.WithFields(sandboxFields(e.sandbox)).WithError(journal.ErrLater).Warn("nothing is released: what the sandbox has is not known here")
 		return
 	}
 	if e.cancel != nil {

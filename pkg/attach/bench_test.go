@@ -37,17 +37,23 @@ func start(t *testing.T, w *attachtest.World, dir string) *bench {
 // startWith is start with another device than the world itself, and other options.
 func startWith(t *testing.T, w *attachtest.World, device attach.Device, dir string, changes ...func(*attach.Options)) *bench {
 	t.Helper()
+	return startIn(t, w, device, dir, dir, changes...)
+}
+
+// startIn is startWith with a run folder. Neither folder need be well.
+func startIn(t *testing.T, w *attachtest.World, device attach.Device, dir, run string, changes ...func(*attach.Options)) *bench {
+	t.Helper()
 	j, err := journal.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := attach.OpenResults(dir)
+	results, err := attach.OpenResults(run)
 	if err != nil {
-		t.Fatal(err)
+		t.Log(err)
 	}
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	copies, err := journal.Open(filepath.Join(dir, "copies"))
+	copies, err := journal.Open(filepath.Join(run, "copies"))
 	if err != nil {
 		t.Fatal(err)
 	}

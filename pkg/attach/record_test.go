@@ -1,7 +1,6 @@
 package attach
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -9,39 +8,12 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
-// FuzzReadRecord: whatever a record holds, it is of its sandbox and can be gone on from, or it is an error.
-func FuzzReadRecord(f *testing.F) {
-	f.Add([]byte(`{"sandbox":{"id":"s"},"attachments":[{"network":"n","interface":"net1","pciAddress":"0000:01:10.0","ports":[{"interface":"net1"}]}]}`))
-	f.Add([]byte(`{"sandbox":{"id":"s"},"attachments":[{"interface":"../../x","ports":[{"interface":"a/b"}]}]}`))
-	f.Add([]byte(`{"sandbox":{"id":"other"}}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := readRecord(journal.Record{Sandbox: "s", Value: text})
-		if err != nil {
-			return
-		}
-		if r.Sandbox.ID != "s" {
-			t.Errorf("it is of sandbox %q", r.Sandbox.ID)
-		}
-		for _, one := range r.Attachments {
-			_, _, _ = one.homeInterfaces(), one.hostInterfaces(), one.owned()
-			for _, port := range append([]Port{{Interface: one.Interface}}, one.Ports...) {
-				if name := port.Interface; name == "" || name == ".." || len(name) > 15 || strings.ContainsAny(name, "/\x00") {
-					t.Errorf("interface %q", name)
-				}
-			}
-		}
-		if _, err := json.Marshal(r); err != nil {
-			t.Errorf("it cannot be written again: %v", err)
-		}
-	})
-}
-
 // TestRecordsNameNoOtherFiles: a record whose names would lead out of their folder is set aside.
 func TestRecordsNameNoOtherFiles(t *testing.T) {
-	const record = `{"sandbox":{"id":"s"},"attachments":[{"interface":"IN","pciAddress":"0000:01:10.0","ports":[{"interface":"PORT","resting":{"interface":"HOST","mac":"02:00:00:00:00:01","mtu":1500}}]}]}`
+	const record = `{"sandbox":{"id":"s"},"attachments":[{"interface":"IN","device":"netdev","state":"attached","pciAddress":"0000:01:10.0","pfAddress":"0000:01:00.0","ports":[{"interface":"PORT","resting":{"interface":"HOST","mac":"02:00:00:00:00:01","mtu":1500}}]}]}`
 	read := func(in, port, host string) error {
 		text := strings.NewReplacer("IN", in, "PORT", port, "HOST", host).Replace(record)
-		_, err := readRecord(journal.Record{Sandbox: "s", Value: []byte(text)})
+		_, err := readRecord(journal.Record{Sandbox: "s", Version: journal.Version, Value: []byte(text)})
 		return err
 	}
 	if err := read("net1", "net1", "vf0"); err != nil {

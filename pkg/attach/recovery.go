@@ -16,24 +16,26 @@ import (
 func (a *Attacher) Recover(records []journal.Record) error {
 	var ending []record
 	for _, one := range records {
+		if one.Later {
+			a.leave(one)
+			continue
+		}
 		if one.Earlier {
-			a.forget(one.Sandbox)
+			a.erase(one.Sandbox)
 			continue
 		}
 		r, err := readRecord(one)
 		switch {
 		case err != nil:
-			a.log.WithField("sandbox", one.Sandbox).WithError(err).Error("a journal record makes no sense and was set aside")
-			if err := a.journal.SetAside(one.Sandbox); err != nil {
-				a.log.WithField("sandbox", one.Sandbox).WithError(err).Error("a journal record cannot be set aside")
-			}
-		case r.Releasing:
+			a.setAside(one.Sandbox, err)
+		case r.Releasing || a.ended(&entry{sandbox: r.Sandbox}):
 			ending = append(ending, r)
 		default:
 			a.adopt(r)
 		}
 	}
-	// Those that were on their way out come last: a VF that is in two records belongs to the one that has it still.
+	// Those that were on their way out or have ended come last: a VF that is in two records, since a disk did not take a
+	// change, belongs to the one that has it still.
 	for _, r := range ending {
 		a.adopt(r)
 	}
@@ -92,7 +94,7 @@ func (a *Attacher) known() []string {
 func (a *Attacher) reconcile(id string, live Live, found bool) {
 	a.mutex.Lock()
 	e, ok := a.entries[id]
-	if !ok || e.phase == releasing {
+	if !ok || e.phase == releasing || e.phase == later {
 		a.mutex.Unlock()
 		return
 	}

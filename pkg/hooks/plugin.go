@@ -52,6 +52,8 @@ type Plugin struct {
 	request atomic.Int64
 
 	node atomic.Pointer[Node]
+	// served tells whether another daemon serves the node; see StandAside.
+	served func(ctx context.Context) bool
 
 	// mutex guards last, the runtime's list that came before the node was ready.
 	mutex sync.Mutex
@@ -155,9 +157,9 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
 }
 
 // RunPodSandbox reads the pod's request, authorises it, claims VFs and starts the kernel's work. It waits for nothing.
-func (p *Plugin) RunPodSandbox(_ context.Context, pod *api.PodSandbox) error {
+func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	f := factsOf(pod)
-	if !f.asks {
+	if !f.asks || p.aside(ctx, pod) {
 		return nil
 	}
 	if err := p.attach(f); err != nil {
@@ -187,6 +189,9 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, conta
 	f := factsOf(pod)
 	node := p.node.Load()
 	if !f.asks && (node == nil || !node.Attacher.Known(f.id)) {
+		return nil, nil, nil
+	}
+	if node == nil && p.aside(ctx, pod) {
 		return nil, nil, nil
 	}
 	adjustment, err := p.admit(ctx, f, node, container)
@@ -248,6 +253,9 @@ func (p *Plugin) RemovePodSandbox(_ context.Context, pod *api.PodSandbox) error 
 }
 
 func (p *Plugin) release(pod *api.PodSandbox) error {
+	p.mutex.Lock()
+	p.forget(pod)
+	p.mutex.Unlock()
 	if node := p.node.Load(); node != nil {
 		node.Attacher.Release(pod.GetId())
 	}
