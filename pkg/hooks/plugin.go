@@ -51,7 +51,8 @@ type Plugin struct {
 	timeout func() time.Duration
 	request atomic.Int64
 
-	node atomic.Pointer[Node]
+	node     atomic.Pointer[Node]
+	observer atomic.Pointer[Observer]
 
 	// mutex guards last, the runtime's list that came before the node was ready.
 	mutex sync.Mutex
@@ -104,6 +105,7 @@ func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (ap
 
 // Synchronize takes the runtime's list of sandboxes, and starts to make the node true to it.
 func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, _ []*api.Container) ([]*api.ContainerUpdate, error) {
+	defer p.answered("Synchronize", nil, time.Now())
 	p.mutex.Lock()
 	node := p.node.Load()
 	if node == nil {
@@ -154,6 +156,7 @@ func (p *Plugin) RunPodSandbox(_ context.Context, pod *api.PodSandbox) error {
 	if !f.asks {
 		return nil
 	}
+	defer p.answered("RunPodSandbox", pod, time.Now())
 	if err := p.attach(f); err != nil {
 		p.logOf(f).WithError(err).Warn("pod refused")
 		return f.refusal(err)
@@ -180,6 +183,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, conta
 	if !f.asks && (node == nil || !node.Attacher.Known(f.id)) {
 		return nil, nil, nil
 	}
+	defer p.answered("CreateContainer", pod, time.Now())
 	adjustment, err := p.admit(ctx, f, node, container)
 	if err != nil {
 		p.logOf(f).WithField("container", container.GetName()).WithError(err).Warn("container held back")
@@ -194,6 +198,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	if node == nil {
 		return nil, errors.New("the daemon is still starting; the container is tried again")
 	}
+	begun := time.Now()
 	attachments, err := node.Attacher.Ready(ctx, f.id)
 	if errors.Is(err, attach.ErrUnknownSandbox) {
 		// The sandbox ran while the daemon was away.
@@ -202,6 +207,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 		}
 		attachments, err = node.Attacher.Ready(ctx, f.id)
 	}
+	p.waited(begun)
 	if err != nil {
 		return nil, err
 	}
@@ -230,17 +236,19 @@ func inTime(ctx context.Context, do func() (*api.ContainerAdjustment, error)) (*
 
 // StopPodSandbox hands the sandbox over for release.
 func (p *Plugin) StopPodSandbox(_ context.Context, pod *api.PodSandbox) error {
-	return p.release(pod)
+	return p.release("StopPodSandbox", pod)
 }
 
 // RemovePodSandbox does the same: it also comes without a stop before it.
 func (p *Plugin) RemovePodSandbox(_ context.Context, pod *api.PodSandbox) error {
-	return p.release(pod)
+	return p.release("RemovePodSandbox", pod)
 }
 
-func (p *Plugin) release(pod *api.PodSandbox) error {
-	if node := p.node.Load(); node != nil {
+func (p *Plugin) release(hook string, pod *api.PodSandbox) error {
+	begun := time.Now()
+	if node := p.node.Load(); node != nil && node.Attacher.Known(pod.GetId()) {
 		node.Attacher.Release(pod.GetId())
+		p.answered(hook, pod, begun)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ import (
 
 // runtime is the runtime's side of NRI in this process, with the plugin connected to it over a socket.
 type runtime struct {
-	*testing.T
+	testing.TB
 	*adaptation.Adaptation
 	world  *attachtest.World
 	pool   *inventory.Pool
@@ -52,7 +52,7 @@ networks:
 `
 
 // newRuntime starts a runtime with pods running already, and the plugin; the node becomes ready with ready.
-func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox, ready bool) *runtime {
+func newRuntime(t testing.TB, world *attachtest.World, running []*api.PodSandbox, ready bool) *runtime {
 	t.Helper()
 	// t.TempDir would make the socket's path longer than the system allows.
 	dir, err := os.MkdirTemp("", "nri")
@@ -63,7 +63,7 @@ func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &runtime{T: t, world: world, pool: inventory.NewPool(isolated(world.Providers())), dir: dir, plugin: hooks.New(log, nil)}
+	r := &runtime{TB: t, world: world, pool: inventory.NewPool(isolated(world.Providers())), dir: dir, plugin: hooks.New(log, nil)}
 	r.node = newNode(ctx, t, r, log)
 	if ready {
 		r.plugin.Start(r.node)
@@ -106,7 +106,7 @@ func isolated(providers []*inventory.Provider) []*inventory.Provider {
 	return providers
 }
 
-func newNode(ctx context.Context, t *testing.T, r *runtime, log *logrus.Logger) *hooks.Node {
+func newNode(ctx context.Context, t testing.TB, r *runtime, log *logrus.Logger) *hooks.Node {
 	t.Helper()
 	node, err := config.Parse("test.yaml", []byte(testConfig))
 	if err != nil {
