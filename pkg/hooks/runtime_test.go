@@ -32,6 +32,8 @@ type runtime struct {
 	plugin *hooks.Plugin
 	node   *hooks.Node
 	dir    string
+	// listing is what the runtime's list of pods took, until the plugin had answered.
+	listing time.Duration
 }
 
 const testConfig = `
@@ -60,6 +62,13 @@ func newRuntime(t testing.TB, world *attachtest.World, running []*api.PodSandbox
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return newRuntimeIn(t, dir, world, running, ready)
+}
+
+// newRuntimeIn is newRuntime with a folder in which a daemon may have left records.
+func newRuntimeIn(t testing.TB, dir string, world *attachtest.World, running []*api.PodSandbox, ready bool) *runtime {
+	t.Helper()
+	var err error
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -69,7 +78,9 @@ func newRuntime(t testing.TB, world *attachtest.World, running []*api.PodSandbox
 		r.plugin.Start(r.node)
 	}
 	sync := func(ctx context.Context, cb adaptation.SyncCB) error {
+		begun := time.Now()
 		_, err := cb(ctx, running, nil)
+		r.listing = time.Since(begun)
 		return err
 	}
 	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
@@ -124,6 +135,13 @@ func newNode(ctx context.Context, t testing.TB, r *runtime, log *logrus.Logger) 
 		Pool: r.pool, Journal: records, Results: results, Device: r.world, Address: r.world, Announce: r.world, Settings: r.world.SettingsOf, Open: vf.OpenNamespace,
 		Times: attach.DefaultTimes(), Log: log,
 	})
+	loaded, _, err := records.Load()
+	if err == nil {
+		err = attacher.Recover(loaded)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &hooks.Node{Config: node, Attacher: attacher, Results: results}
 }
 
