@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -195,29 +194,23 @@ func (m *machine) stopPod(ctx context.Context, sandbox string) ([]protocol.Step,
 	return steps, m.containerd.CRI().RemovePod(ctx, sandbox)
 }
 
-var tookForm = regexp.MustCompile(` took="?([^" ]+)`)
-
 // logged waits for the nth message of its kind about a sandbox in the daemon's log, and answers what it says to have taken.
 func (m *machine) logged(ctx context.Context, sandbox, message string, nth int) (steps []protocol.Step, err error) {
 	err = lab.Eventually(ctx, limit, func(ctx context.Context) error {
-		log, err := m.guest.ReadFile(ctx, m.daemon.Process().Log())
+		log, err := m.log(ctx, 0)
 		if err != nil {
 			return err
 		}
 		found := 0
-		for line := range strings.Lines(string(log)) {
+		for line := range strings.Lines(log) {
 			if !strings.Contains(line, fmt.Sprintf("msg=%q", message)) || !strings.Contains(line, sandbox) {
 				continue
 			}
 			if found++; found < nth {
 				continue
 			}
-			took := tookForm.FindStringSubmatch(line)
-			if took == nil {
-				return fmt.Errorf("no time in %q", line)
-			}
-			duration, err := time.ParseDuration(took[1])
-			steps = []protocol.Step{{Name: message, Took: duration}}
+			took, err := tookIn(line)
+			steps = []protocol.Step{{Name: message, Took: took}}
 			return err
 		}
 		return fmt.Errorf("the daemon has said %q of sandbox %s %d times, not %d", message, sandbox, found, nth)
