@@ -65,8 +65,10 @@ type Attacher struct {
 	log      logrus.FieldLogger
 
 	workers *workers
-	ctx     context.Context
-	lives   sync.WaitGroup
+	// disk has a place for each of those that write files.
+	disk  chan struct{}
+	ctx   context.Context
+	lives sync.WaitGroup
 
 	mutex   sync.Mutex
 	entries map[string]*entry
@@ -101,7 +103,7 @@ func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
 		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
-		times: o.Times, log: o.Log, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
+		times: o.Times, log: o.Log, workers: newWorkers(), disk: make(chan struct{}, writers), ctx: ctx, entries: map[string]*entry{},
 	}
 }
 

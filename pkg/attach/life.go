@@ -99,7 +99,7 @@ func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, Attachm
 		}
 		return err
 	}
-	if err := a.results.Write(e.sandbox.ID, attachments); err != nil {
+	if err := a.onDisk(func() error { return a.results.Write(e.sandbox.ID, attachments) }); err != nil {
 		return err
 	}
 	a.mutex.Lock()
@@ -202,12 +202,24 @@ func (a *Attacher) put(e *entry) error {
 	a.mutex.Lock()
 	r := record{Sandbox: e.sandbox, Releasing: e.phase == releasing || e.phase == failed, Attachments: slices.Clone(e.attachments)}
 	a.mutex.Unlock()
-	if a.copies != nil && slices.ContainsFunc(r.Attachments, func(one Attachment) bool { return one.Device == config.DeviceVFIO }) {
-		if err := a.copies.Put(r.Sandbox.ID, r); err != nil {
-			return err
+	return a.onDisk(func() error {
+		if a.copies != nil && slices.ContainsFunc(r.Attachments, func(one Attachment) bool { return one.Device == config.DeviceVFIO }) {
+			if err := a.copies.Put(r.Sandbox.ID, r); err != nil {
+				return err
+			}
 		}
-	}
-	return a.journal.Put(r.Sandbox.ID, r)
+		return a.journal.Put(r.Sandbox.ID, r)
+	})
+}
+
+// writers bounds how many sandboxes write their files at the same time. Each write holds a thread, and threads stay: a start
+// with 500 sandboxes would leave hundreds of them, and several MB of their stacks.
+const writers = 16
+
+func (a *Attacher) onDisk(write func() error) error {
+	a.disk <- struct{}{}
+	defer func() { <-a.disk }()
+	return write()
 }
 
 // putOrWarn is for the way back, which a broken disk does not hold up.
