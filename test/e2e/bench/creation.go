@@ -39,6 +39,8 @@ kind: NodeConfig
 providers:
   - {pf: pf0, traits: [CUSTOM_BOUND]}
   - {pf: pf1, traits: [CUSTOM_WARM], driver: vfio-pci}
+  - {pf: pf2}
+  - {pf: pf3}
 networks:
   - {name: bench, vlan: {id: %[1]d}, allow: [ips], required: [CUSTOM_BOUND]}
   - {name: bound, device: vfio, vlan: {id: %[1]d}, required: [CUSTOM_BOUND]}
