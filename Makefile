@@ -50,7 +50,7 @@ demo: ## two pods with real VFs in a VLAN, shown step by step, on any machine
 	go run ./test/e2e/cmd/demo
 
 .PHONY: bench
-bench: ## what a VF costs beside the kernel's minimum and a CNI plugin, minutes; ROUNDS=
+bench: ## what a VF costs a pod, the hooks and the node, each figure beside its aim, minutes; ROUNDS=
 	go run ./test/e2e/cmd/bench $(if $(ROUNDS),-n $(ROUNDS))
 
 .PHONY: faults

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -36,9 +37,31 @@ var (
 // metrics serves the metrics of the node, the Go runtime and the process.
 func metrics(node collector) http.Handler {
 	registry := prometheus.NewRegistry()
+	observe(registry, node.plugin)
 	registry.MustRegister(node, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// waitBuckets tell hooks that wait for nothing, which take less than a millisecond, from those that wait for the kernel.
+// Five milliseconds are the aim, two seconds the runtime's own patience.
+var waitBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2}
+
+// observe counts what the runtime waits for.
+func observe(registry *prometheus.Registry, plugin *hooks.Plugin) {
+	answered := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "nri_sriov_hook_duration_seconds", Buckets: waitBuckets,
+		Help: "Time from the runtime's request to the answer, by NRI event, of pods that ask for VFs or have some.",
+	}, []string{"hook"})
+	waited := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "nri_sriov_gate_wait_seconds", Buckets: waitBuckets,
+		Help: "Time that containers waited for the attachments of their pods, as part of CreateContainer.",
+	})
+	registry.MustRegister(answered, waited)
+	plugin.Observe(hooks.Observer{
+		Answered: func(hook string, took time.Duration) { answered.WithLabelValues(hook).Observe(took.Seconds()) },
+		Waited:   func(took time.Duration) { waited.Observe(took.Seconds()) },
+	})
 }
 
 // Describe and Collect make it a prometheus.Collector.

@@ -70,6 +70,9 @@ func (f *runFlags) check() error {
 	return nil
 }
 
+// logTime tells apart what happens within a second.
+const logTime = "2006-01-02T15:04:05.000Z07:00"
+
 func (f *runFlags) logger() *logrus.Logger {
 	log := logrus.New()
 	level, err := logrus.ParseLevel(f.logLevel)
@@ -78,9 +81,9 @@ func (f *runFlags) logger() *logrus.Logger {
 	}
 	log.SetLevel(level)
 	if f.logFormat == "json" {
-		log.SetFormatter(&logrus.JSONFormatter{})
+		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: logTime})
 	} else {
-		log.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true})
+		log.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: logTime})
 	}
 	return log
 }

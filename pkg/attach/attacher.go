@@ -67,8 +67,10 @@ type Attacher struct {
 
 	workers *workers
 	counts  counts
-	ctx     context.Context
-	lives   sync.WaitGroup
+	// disk has a place for each of those that write the journal.
+	disk  chan struct{}
+	ctx   context.Context
+	lives sync.WaitGroup
 
 	mutex   sync.Mutex
 	entries map[string]*entry
@@ -108,7 +110,8 @@ func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
 		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
-		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}}, ctx: ctx, entries: map[string]*entry{},
+		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}},
+		disk: make(chan struct{}, writers), ctx: ctx, entries: map[string]*entry{},
 		traces: map[string]bool{},
 	}
 }

@@ -14,6 +14,10 @@ import (
 // patience is how long the way back waits for a disk before it begins.
 const patience = time.Second
 
+// writers bounds how many sandboxes are journaled at the same time. Each write holds a thread, and threads stay: a start with
+// 500 sandboxes would leave hundreds of them, and several MB of their stacks.
+const writers = 16
+
 // put writes the entry's record, without the Attacher's mutex: a slow disk holds up this sandbox only. Records of one
 // sandbox are written in the order in which they became true.
 func (a *Attacher) put(e *entry) error {
@@ -22,6 +26,16 @@ func (a *Attacher) put(e *entry) error {
 	a.mutex.Lock()
 	r := record{Sandbox: e.sandbox, Releasing: e.phase == releasing || e.phase == failed, Attachments: slices.Clone(e.attachments)}
 	a.mutex.Unlock()
+	return a.onDisk(func() error { return a.putRecord(r) })
+}
+
+func (a *Attacher) onDisk(write func() error) error {
+	a.disk <- struct{}{}
+	defer func() { <-a.disk }()
+	return write()
+}
+
+func (a *Attacher) putRecord(r record) error {
 	if a.copies != nil && slices.ContainsFunc(r.Attachments, func(one Attachment) bool { return one.Device == config.DeviceVFIO }) {
 		if err := a.copies.Put(r.Sandbox.ID, r); err != nil {
 			return err

@@ -51,7 +51,8 @@ type Plugin struct {
 	timeout func() time.Duration
 	request atomic.Int64
 
-	node atomic.Pointer[Node]
+	node     atomic.Pointer[Node]
+	observer atomic.Pointer[Observer]
 	// served tells whether another daemon serves the node; see StandAside.
 	served func(ctx context.Context) bool
 
@@ -112,6 +113,7 @@ func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (ap
 
 // Synchronize takes the runtime's list of sandboxes, and starts to make the node true to it.
 func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, _ []*api.Container) ([]*api.ContainerUpdate, error) {
+	defer p.answered("Synchronize", nil, time.Now())
 	p.mutex.Lock()
 	node := p.node.Load()
 	if node == nil {
@@ -162,6 +164,7 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	if !f.asks || p.aside(ctx, pod) {
 		return nil
 	}
+	defer p.answered("RunPodSandbox", pod, time.Now())
 	if err := p.attach(f); err != nil {
 		p.logOf(f).WithError(err).Warn("pod refused")
 		if p.atGate.Load() {
@@ -194,6 +197,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, conta
 	if node == nil && p.aside(ctx, pod) {
 		return nil, nil, nil
 	}
+	defer p.answered("CreateContainer", pod, time.Now())
 	adjustment, err := p.admit(ctx, f, node, container)
 	if err != nil {
 		p.logOf(f).WithField("container", container.GetName()).WithError(err).Warn("container held back")
@@ -208,6 +212,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	if node == nil {
 		return nil, errors.New("the daemon is still starting; the container is tried again")
 	}
+	begun := time.Now()
 	attachments, err := node.Attacher.Ready(ctx, f.id)
 	if errors.Is(err, attach.ErrUnknownSandbox) {
 		// The sandbox ran while the daemon was away.
@@ -216,6 +221,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 		}
 		attachments, err = node.Attacher.Ready(ctx, f.id)
 	}
+	p.waited(begun)
 	if err != nil {
 		return nil, err
 	}
@@ -244,20 +250,22 @@ func inTime(ctx context.Context, do func() (*api.ContainerAdjustment, error)) (*
 
 // StopPodSandbox hands the sandbox over for release.
 func (p *Plugin) StopPodSandbox(_ context.Context, pod *api.PodSandbox) error {
-	return p.release(pod)
+	return p.release("StopPodSandbox", pod)
 }
 
 // RemovePodSandbox does the same: it also comes without a stop before it.
 func (p *Plugin) RemovePodSandbox(_ context.Context, pod *api.PodSandbox) error {
-	return p.release(pod)
+	return p.release("RemovePodSandbox", pod)
 }
 
-func (p *Plugin) release(pod *api.PodSandbox) error {
+func (p *Plugin) release(hook string, pod *api.PodSandbox) error {
+	begun := time.Now()
 	p.mutex.Lock()
 	p.forget(pod)
 	p.mutex.Unlock()
-	if node := p.node.Load(); node != nil {
+	if node := p.node.Load(); node != nil && node.Attacher.Known(pod.GetId()) {
 		node.Attacher.Release(pod.GetId())
+		p.answered(hook, pod, begun)
 	}
 	return nil
 }

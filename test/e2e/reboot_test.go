@@ -13,6 +13,7 @@ import (
 // TestReboot: the node loses its power under pods, and is shut down in order under others. What the journal tells of the
 // earlier boot is dropped, whatever the VFs are now, and pods get VFs again.
 func TestReboot(t *testing.T) {
+	lab.Require(t)
 	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state.ext4")
 	c := tally{rows: "8"}

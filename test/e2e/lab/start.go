@@ -44,9 +44,7 @@ func assetsOf(containerd string) (*Assets, error) {
 // stay in a folder that the test's output names; else they are removed.
 func Start(t testing.TB, options Options) *Guest {
 	t.Helper()
-	if os.Getenv(enabledEnv) == "" {
-		t.Skipf("needs an emulated machine with SR-IOV, which takes minutes: run `make test-lab` (or set %s=1)", enabledEnv)
-	}
+	Require(t)
 	assets, err := assetsOf(options.Containerd)
 	if err != nil {
 		t.Fatal(err)
@@ -102,4 +100,12 @@ func (g *Guest) finish(t testing.TB) {
 		t.Log(err)
 	}
 	t.Logf("the guest's logs are in %s", g.options.Logs)
+}
+
+// Require skips a test where NRI_SRIOV_LAB is not set.
+func Require(t testing.TB) {
+	t.Helper()
+	if os.Getenv(enabledEnv) == "" {
+		t.Skipf("needs an emulated machine with SR-IOV, which takes minutes: run `make test-lab` (or set %s=1)", enabledEnv)
+	}
 }
