@@ -34,10 +34,12 @@ func betweenSandboxAndContainer(s *subject) {
 	s.must(err)
 	s.must(s.Daemon.Kill(s.T.Context()))
 	s.must(s.Daemon.Start(s.T.Context()))
+	begun := time.Now()
 	container := s.container(sandbox, "app")
 	if networks := s.networks(container); len(networks) != 1 {
 		s.T.Errorf("networks.json: %+v", networks)
 	}
+	s.tell(tally{rows: "7", injected: 1, without: s.bare("net1", container), converge: time.Since(begun)})
 }
 
 // whilePodsRun: a restart and a kill leave running pods alone, down to the count of carrier changes.
@@ -114,6 +116,13 @@ func podsStartedWhileAway(s *subject) {
 	if links := s.exec(container, "ls", "/sys/class/net"); links != "eth0\nlo\nnet1" {
 		s.T.Errorf("interfaces after the late attach: %q", links)
 	}
+	if metric := s.shell("busybox wget -q -O - http://127.0.0.1:9808/metrics | grep ^nri_sriov_late"); metric != "nri_sriov_late_attaches_total 1" {
+		s.T.Errorf("the metric is %q", metric)
+	}
+	if !strings.Contains(s.log(), "pod has started while the daemon was away") {
+		s.T.Error("the log does not tell of the late attach")
+	}
+	s.tell(tally{rows: "4", injected: 1})
 }
 
 // containerdRestarted: the daemon reconnects; sandboxes that are older than the restart are released although the
@@ -169,7 +178,9 @@ func podNamespaceVanishes(s *subject) {
 	status, err := s.cri.PodStatus(s.T.Context(), sandbox)
 	s.must(err)
 	s.shell("kill -KILL $(ip netns pids %[1]s); ip netns del %[1]s", netnsName(status.NetNS))
+	begun := time.Now()
 	s.clean()
+	s.tell(tally{rows: "9,11", injected: 1, converge: time.Since(begun)})
 }
 
 // preinstalled: containerd starts the plugin itself, with its config from conf.d.
