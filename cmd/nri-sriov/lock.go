@@ -118,20 +118,19 @@ func (l *nodeLock) try(path string) error {
 		return errors.Join(err, file.Close())
 	}
 	l.held[path] = file
-	if file.Truncate(0) == nil {
-		// Who has it is for people to read; a full disk does not take it, and the lock is none the worse.
-		_, _ = fmt.Fprintf(file, "%d %s\n", os.Getpid(), time.Now().Format(time.RFC3339))
+	// Who has it is for people to read; a disk that does not take it makes the lock none the worse.
+	if note, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err == nil {
+		_, _ = fmt.Fprintf(note, "%d %s\n", os.Getpid(), time.Now().Format(time.RFC3339))
+		_ = note.Close()
 	}
 	return nil
 }
 
-// openLock opens a lock file, for reading alone on a disk that is read-only: a lock needs no more.
+// openLock opens a lock file for reading: a lock needs no more, also on a disk that is read-only, and a file that is open
+// for writing would keep people from making it so.
 func openLock(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	file, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
-		if file, readErr := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); readErr == nil {
-			return file, nil
-		}
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
 	return file, nil
