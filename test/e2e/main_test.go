@@ -26,6 +26,9 @@ var program = sync.OnceValues(func() (string, error) {
 	return daemon.Build(context.Background(), dir)
 })
 
+// long tells whether the tests that take long are wanted.
+func long() bool { return os.Getenv("NRI_SRIOV_LAB_LONG") != "" }
+
 // nodeConfig is the config of the tests, but where one has its own.
 const nodeConfig = `apiVersion: sriov.nri.io/v1alpha1
 kind: NodeConfig

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -20,7 +19,7 @@ func TestOldRuntime(t *testing.T) {
 
 // TestLeakingRuntime is what is another way on a containerd that leaks refused sandboxes.
 func TestLeakingRuntime(t *testing.T) {
-	if os.Getenv("NRI_SRIOV_LAB_LONG") == "" {
+	if !long() {
 		t.Skip("needs another containerd, which takes minutes to build: run `make test-lab LONG=1` (or set NRI_SRIOV_LAB_LONG=1)")
 	}
 	t.Parallel()
