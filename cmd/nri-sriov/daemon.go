@@ -134,9 +134,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		Follow: ends.add,
 		Host:   d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
 	})
-	if err := d.attacher.Recover(loaded); err != nil {
-		return err
-	}
+	d.attacher.Recover(loaded)
 	d.serve()
 	d.background.Go(func() { d.sweep(ctx) })
 	d.tending = make(chan struct{})

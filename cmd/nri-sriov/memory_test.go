@@ -144,9 +144,7 @@ func madeUp(ctx context.Context, dir string) (*daemon, error) {
 		Pool: d.pool, Journal: records, Results: results, Device: world, Address: world, Announce: world, Settings: world.SettingsOf,
 		Open: vf.OpenNamespace, Times: attach.DefaultTimes(), Log: log,
 	})
-	if err := d.attacher.Recover(loaded); err != nil {
-		return nil, err
-	}
+	d.attacher.Recover(loaded)
 	d.plugin.Start(&hooks.Node{Config: node, Attacher: d.attacher, Results: results})
 	return d, nil
 }

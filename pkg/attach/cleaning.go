@@ -11,17 +11,15 @@ import (
 )
 
 // clean brings to rest what nobody has: VFs that somebody had before, whose journal was lost, and those that are to rest
-// in another driver than the one they are bound to. It starts the work and does not wait for it.
-func (a *Attacher) clean() error {
+// in another driver than the one they are bound to. It starts the work and does not wait for it. The VFs of a PF that cannot
+// be read are in quarantine until it can: one adapter must not keep the daemon from serving the others.
+func (a *Attacher) clean() {
 	for _, provider := range a.pool.Providers() {
 		a.cleanPF(provider)
 		if provider.Reason != "" || len(provider.VFs) == 0 {
 			continue
 		}
-		reported, err := a.reported(provider.PF)
-		if err != nil {
-			return err
-		}
+		reported := a.reportedOrNothing(provider.PF)
 		for _, one := range provider.VFs {
 			if one.State != inventory.Free {
 				continue
@@ -29,7 +27,15 @@ func (a *Attacher) clean() error {
 			a.cleanOne(provider.PF, *one, reported(one.ID)) // what is clean is free already
 		}
 	}
-	return nil
+}
+
+// reportedOrNothing is reported, and nothing of any VF where that fails.
+func (a *Attacher) reportedOrNothing(pf vf.PF) func(id int) *vf.Settings {
+	reported, err := a.reported(pf)
+	if err != nil {
+		a.log.WithField("pf", pf.Name()).WithError(err).Error("what a PF has set for its VFs cannot be read; they are not offered until it can")
+	}
+	return reported
 }
 
 // cleanPF brings a PF back that a pod drove itself, and of which no record is left.
@@ -136,10 +142,7 @@ func (a *Attacher) Changed(changes inventory.Changes) {
 		}
 		reported, known := read[pf.Address]
 		if !known {
-			var err error
-			if reported, err = a.reported(pf); err != nil {
-				a.log.WithField("pf", pf.Name()).WithError(err).Warn("what a PF has set for its VFs cannot be read")
-			}
+			reported = a.reportedOrNothing(pf)
 			read[pf.Address] = reported
 		}
 		if a.cleanOne(pf, one, reported(one.ID)) {

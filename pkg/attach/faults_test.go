@@ -297,6 +297,29 @@ func TestPFThatCannotBeRead(t *testing.T) {
 	b.eventually("")
 }
 
+// TestStartBesideAPFThatCannotBeRead: one adapter that says nothing does not keep the daemon from serving the others, and its
+// VFs are offered when it speaks.
+func TestStartBesideAPFThatCannotBeRead(t *testing.T) {
+	t.Attr("fault", "25")
+	w := attachtest.NewWorld(2, 1)
+	fault := errors.New("no such device")
+	w.FailRelease("", fault)
+	b := startWith(t, w, w, t.TempDir(), func(o *attach.Options) {
+		o.Settings = func(pf vf.PF) (map[int]vf.Settings, error) {
+			if pf.Name() == "pf0" {
+				return nil, fault
+			}
+			return w.SettingsOf(pf)
+		}
+	})
+	b.eventually("0000:01:10.0 releasing ")
+	if got := b.mustAttach("a", want(100, "net1")); got[0].PFName != "pf1" {
+		t.Errorf("the pod has %+v", got)
+	}
+	w.FailRelease("", nil)
+	b.eventually("0000:02:10.0 attached a\n0000:02:10.0 net1 in \"pod\" vlan 100")
+}
+
 // TestNamespaceOfTheHost: nothing is ever moved into the host's own namespace, whatever path leads there.
 func TestNamespaceOfTheHost(t *testing.T) {
 	inode, err := vf.NamespaceInode(ownNetNS)

@@ -13,7 +13,7 @@ import (
 
 // Recover takes over what the journal tells, before the runtime is asked: VFs of known sandboxes are theirs, those of
 // sandboxes that have ended are released, and free VFs that are not clean are made so.
-func (a *Attacher) Recover(records []journal.Record) error {
+func (a *Attacher) Recover(records []journal.Record) {
 	var ending []record
 	for _, one := range records {
 		if one.Later {
@@ -46,7 +46,7 @@ func (a *Attacher) Recover(records []journal.Record) error {
 	if err != nil {
 		a.log.WithError(err).Warn("traces of sandboxes that nobody knows stay")
 	}
-	return a.clean()
+	a.clean()
 }
 
 func (a *Attacher) adopt(r record) {

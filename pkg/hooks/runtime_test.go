@@ -136,12 +136,10 @@ func newNode(ctx context.Context, t testing.TB, r *runtime, log *logrus.Logger) 
 		Times: attach.DefaultTimes(), Log: log,
 	})
 	loaded, _, err := records.Load()
-	if err == nil {
-		err = attacher.Recover(loaded)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	attacher.Recover(loaded)
 	return &hooks.Node{Config: node, Attacher: attacher, Results: results}
 }
 
