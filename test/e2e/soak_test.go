@@ -18,7 +18,7 @@ import (
 const (
 	// soakEnv is how many pods come and go; see `make soak`.
 	soakEnv     = "NRI_SRIOV_SOAK"
-	shortSoak   = 40
+	shortSoak   = 24
 	soakWorkers = 6
 )
 
