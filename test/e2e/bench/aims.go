@@ -23,7 +23,8 @@ type figure struct {
 // value is a number, with what it lies between where that is known.
 type value struct {
 	at, low, high float64
-	spread        bool
+	// spread tells that there are bounds, unsure that the true value may be anywhere between them.
+	spread, unsure bool
 }
 
 // verdict tells whether the figure is what it should be. An aim between the bounds is nothing to rely on.
@@ -31,11 +32,14 @@ func (f figure) verdict() string {
 	if f.aimless {
 		return ""
 	}
+	if f.spread && f.high == 0 {
+		return "not measured"
+	}
 	judged := "missed"
 	if f.at <= f.aim && !f.least || f.at >= f.aim && f.least {
 		judged = "met"
 	}
-	if f.spread && f.low <= f.aim && f.aim <= f.high && f.low != f.high {
+	if f.unsure && f.low <= f.aim && f.aim <= f.high && f.low != f.high {
 		judged += ", within the spread"
 	}
 	return judged
@@ -81,11 +85,11 @@ func ratio(of, from []time.Duration) value {
 		}
 	}
 	if len(all) == 0 {
-		return value{}
+		return value{spread: true}
 	}
 	slices.Sort(all)
 	low, high := medianBounds(len(all))
-	return value{at: all[len(all)/2], low: all[low], high: all[high], spread: true}
+	return value{at: all[len(all)/2], low: all[low], high: all[high], spread: true, unsure: true}
 }
 
 // percentile is a time of all in ms, with the shortest and the longest.

@@ -9,9 +9,10 @@ import (
 func TestFigures(t *testing.T) {
 	for want, f := range map[string]figure{
 		"met":                       {value: value{at: 1.1}, aim: 1.1},
+		"not measured":              {what: "a hook that never ran", value: percentile(nil, 0.99), aim: 5},
 		"missed":                    {value: value{at: 1.11, low: 1.105, high: 1.2, spread: true}, aim: 1.1},
-		"met, within the spread":    {value: value{at: 1.05, low: 0.9, high: 1.2, spread: true}, aim: 1.1},
-		"missed, within the spread": {value: value{at: 0.8, low: 0.7, high: 0.95, spread: true}, aim: 0.9, least: true},
+		"met, within the spread":    {value: value{at: 1.05, low: 0.9, high: 1.2, spread: true, unsure: true}, aim: 1.1},
+		"missed, within the spread": {value: value{at: 0.8, low: 0.7, high: 0.95, spread: true, unsure: true}, aim: 0.9, least: true},
 	} {
 		if got := f.verdict(); got != want {
 			t.Errorf("%+v is %q, not %q", f, got, want)
@@ -22,7 +23,7 @@ func TestFigures(t *testing.T) {
 	}
 	var text strings.Builder
 	err := reportAims(&text, []figure{
-		{what: "a", value: value{at: 1.234, low: 1, high: 2, spread: true}, aim: 1.1},
+		{what: "a", value: value{at: 1.234, low: 1, high: 2, spread: true, unsure: true}, aim: 1.1},
 		{what: "b", value: value{at: 123.4}, unit: " ms", aim: 500},
 		{what: "c", value: value{at: 3}, aimless: true},
 	})
@@ -36,10 +37,10 @@ func TestFigures(t *testing.T) {
 }
 
 func TestRatio(t *testing.T) {
-	if got, want := ratio(times(10, 30, 20), times(10, 20, 20)), (value{at: 1, low: 1, high: 1.5, spread: true}); got != want {
+	if got, want := ratio(times(10, 30, 20), times(10, 20, 20)), (value{at: 1, low: 1, high: 1.5, spread: true, unsure: true}); got != want {
 		t.Errorf("the ratio is %+v, not %+v", got, want)
 	}
-	if got := ratio(times(1), nil); got != (value{}) {
+	if got := ratio(times(1), nil); got != (value{spread: true}) {
 		t.Errorf("the ratio to nothing is %+v", got)
 	}
 	if got, want := percentile(times(5, 1, 9), 0.99), (value{at: 9, low: 1, high: 9, spread: true}); got != want {

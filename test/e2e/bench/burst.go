@@ -182,7 +182,7 @@ func (m *machine) attachAll(ctx context.Context) (took time.Duration, err error)
 	if err != nil {
 		return 0, err
 	}
-	if err := m.daemon.Launch(ctx, "--log-level", "info"); err != nil {
+	if err := m.daemon.Launch(ctx, "--log-level", "debug"); err != nil {
 		return 0, err
 	}
 	time.Sleep(6 * protocol.Hold) // looking at the log must not disturb the work
