@@ -176,9 +176,12 @@ func stalledWorker(s *subject) {
 	s.tell(c)
 }
 
-// stayedConnected checks that the runtime has never cut the daemon off, as it does with a plugin that answers too late.
+// stayedConnected checks that the runtime has never cut the daemon off, as it does with a plugin that answers too late, and
+// that hooks which wait for nothing have waited for nothing, even on a slow machine.
 func (s *subject) stayedConnected() {
 	s.T.Helper()
+	s.hooksWithin("1", "RunPodSandbox", "StopPodSandbox")
+	s.hooksWithin("2", "CreateContainer")
 	if made, lost := s.connections(); made != 1 || lost != 0 {
 		s.T.Errorf("connected %d times, lost %d times", made, lost)
 	}

@@ -138,3 +138,27 @@ func (s *subject) said(text string) {
 		return nil
 	})
 }
+
+// hooksWithin checks by the daemon's metrics that each call of some hooks took so many seconds at most; the limit is a
+// bucket's.
+func (s *subject) hooksWithin(limit string, hooks ...string) {
+	s.T.Helper()
+	metrics := s.shell("busybox wget -q -T 5 -O - http://127.0.0.1:9808/metrics")
+	for _, hook := range hooks {
+		calls := metric(metrics, fmt.Sprintf("nri_sriov_hook_duration_seconds_count{hook=%q}", hook))
+		within := metric(metrics, fmt.Sprintf("nri_sriov_hook_duration_seconds_bucket{hook=%q,le=%q}", hook, limit))
+		if within != calls {
+			s.T.Errorf("%s took more than %s s: of %q calls %q took less", hook, limit, calls, within)
+		}
+	}
+}
+
+// metric finds a value among metrics; it is empty where there is none.
+func metric(metrics, name string) string {
+	for line := range strings.Lines(metrics) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
