@@ -264,9 +264,9 @@ func diskBrokenAtStart(s *subject) {
 	_, held := s.mustPod("held", `[{network: public, ips: ["192.0.2.10/24"], required: [CUSTOM_LEFT]}]`)
 	c := tally{rows: "27"}
 	for _, one := range []struct{ fail, mend string }{
-		{"mount -t tmpfs -o size=64k tmpfs $d; dd if=/dev/zero of=$d/filler bs=4k 2>/dev/null || true", "umount $d"},
-		{"mount -t tmpfs -o ro tmpfs $d", "umount $d"},
-		{"mount --bind $d $d; mount -o remount,bind,ro $d", "umount $d"},
+		{"mount -t tmpfs -o size=64k tmpfs $d; dd if=/dev/zero of=$d/filler bs=4k 2>/dev/null || true", "umount -l $d"},
+		{"mount -t tmpfs -o ro tmpfs $d", "umount -l $d"},
+		{"mount --bind $d $d; mount -o remount,bind,ro $d", "umount -l $d"},
 		{"mv $d $d.aside", "rm -rf $d; mv $d.aside $d"},
 		{"mv $d $d.aside; echo > $d", "rm -rf $d; mv $d.aside $d"},
 		{"mv $d $d.aside; mkdir $d; echo > $d/sandboxes", "rm -rf $d; mv $d.aside $d"},
