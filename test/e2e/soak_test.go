@@ -18,7 +18,7 @@ import (
 const (
 	// soakEnv is how many pods come and go; see `make soak`.
 	soakEnv     = "NRI_SRIOV_SOAK"
-	shortSoak   = 24
+	shortSoak   = 18
 	soakWorkers = 6
 )
 
@@ -136,7 +136,7 @@ func (s *subject) usage() usage {
 		NetlinkSockets: number(fmt.Sprintf(`ls -l /proc/%d/fd | grep -o 'socket:\[[0-9]*' | cut -d'[' -f2 | while read i; do awk -v i=$i '$10 == i' /proc/net/netlink; done | wc -l`, pid)),
 		Threads:        number(fmt.Sprintf("ls /proc/%d/task | wc -l", pid)),
 		KiB:            number(fmt.Sprintf("awk '/^VmRSS/ {print $2}' /proc/%d/status", pid)),
-		Namespaces:     number("ls /proc/[0-9]*/ns/net | xargs -n1 readlink 2>/dev/null | sort -u | wc -l"),
+		Namespaces:     number("for n in /proc/[0-9]*/ns/net; do readlink $n || true; done 2>/dev/null | sort -u | wc -l"),
 	}
 	match := goroutinesLine.FindStringSubmatch(s.shell("busybox wget -q -T 5 -O - http://127.0.0.1:9808/metrics"))
 	if match == nil {
