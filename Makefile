@@ -30,6 +30,7 @@ lint: ## gofmt, vet, staticcheck
 .PHONY: test-unit
 test-unit: ## unit, rootless and private-namespace tests; the last need root
 	NRI_SRIOV_REQUIRE_KERNEL=1 $(GO_TEST) -race ./cmd/... ./pkg/... ./configs/...
+	$(GO_TEST) -tags failpoints ./pkg/failpoint
 	$(GO_TEST) ./test/e2e/...
 
 .PHONY: lab
@@ -37,7 +38,8 @@ lab: ## prepare the lab: QEMU, a kernel, a guest with containerd; needs root and
 	go run ./test/e2e/cmd/lab prepare
 
 .PHONY: test-lab
-test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses, LONG=1 adds the long ones
+test-lab: export NRI_SRIOV_LAB_CONTAINERD := $(or $(CONTAINERD),$(NRI_SRIOV_LAB_CONTAINERD))
+test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses, LONG=1 adds the long ones, CONTAINERD=1.7.35 its version
 	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
 
 .PHONY: test
@@ -48,8 +50,16 @@ demo: ## two pods with real VFs in a VLAN, shown step by step, on any machine
 	go run ./test/e2e/cmd/demo
 
 .PHONY: bench
-bench: ## what a VF costs beside the kernel's minimum and a CNI plugin, minutes; ROUNDS=
+bench: ## what a VF costs a pod, the hooks and the node, each figure beside its aim, minutes; ROUNDS=
 	go run ./test/e2e/cmd/bench $(if $(ROUNDS),-n $(ROUNDS))
+
+.PHONY: faults
+faults: lab ## every row of the fault matrix, into docs/reliability.md; an hour and more
+	go run ./test/e2e/cmd/faults docs/reliability.md
+
+.PHONY: soak
+soak: lab ## N pods come and go while the daemon's memory, descriptors and sockets are looked at
+	NRI_SRIOV_LAB=1 NRI_SRIOV_SOAK=$(or $(N),500) $(GO_TEST) -v -timeout 150m -run '^TestSoak$$' ./test/e2e/
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
@@ -58,6 +68,11 @@ fuzz: ## each fuzz target for FUZZTIME
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$package || exit 1; \
 		done; \
 	done
+
+.PHONY: sbom
+sbom: build ## bin/nri-sriov.cdx.json, what is built into the binary, in the form of CycloneDX
+	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 bin -json -licenses -version '$(VERSION)' -output bin/nri-sriov.cdx.json bin/nri-sriov
+	@echo bin/nri-sriov.cdx.json: $$(grep -c '"purl"' bin/nri-sriov.cdx.json) components
 
 .PHONY: vulncheck
 vulncheck: ## known vulnerabilities in what is built in; needs the Go vulnerability database

@@ -2,20 +2,35 @@
 package configs
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/nri-sriov/nri-sriov/pkg/check"
 )
 
 func TestContainerdDropIn(t *testing.T) {
+	for name, wanted := range map[string]struct {
+		version  int
+		required bool
+	}{"nri-sriov.toml": {3, true}, "nri-sriov-1.7.toml": {2, false}} {
+		t.Run(name, func(t *testing.T) { containerdDropIn(t, name, wanted.version, wanted.required) })
+	}
+}
+
+func containerdDropIn(t *testing.T, file string, version int, required bool) {
 	dir := t.TempDir()
 	main := dir + "/config.toml"
-	drop, err := os.ReadFile("containerd/nri-sriov.toml")
+	drop, err := os.ReadFile("containerd/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{main: "version = 3\nimports = [\"conf.d/*.toml\"]\n", dir + "/conf.d/nri-sriov.toml": string(drop)} {
+	begin := fmt.Sprintf("version = %d\n", version)
+	if !strings.Contains(string(drop), "\n"+begin) { // a file that is imported sets the version of all
+		t.Errorf("the drop-in does not say %s", begin)
+	}
+	for name, text := range map[string]string{main: begin + "imports = [\"conf.d/*.toml\"]\n", dir + "/conf.d/nri-sriov.toml": string(drop)} {
 		if err := os.MkdirAll(dir+"/conf.d", 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +42,7 @@ func TestContainerdDropIn(t *testing.T) {
 	for _, one := range check.Node(check.Paths{Config: dir + "/none", Sysfs: dir, NRISocket: dir + "/none", ContainerdConfig: main}) {
 		if one.Subject == "containerd's NRI" || one.Subject == "required_plugins" {
 			good[one.Subject] = one.Status == check.OK
-			if one.Status != check.OK {
+			if good[one.Subject] != (required || one.Subject != "required_plugins") {
 				t.Errorf("check says %+v", one)
 			}
 		}

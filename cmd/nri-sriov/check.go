@@ -65,7 +65,7 @@ func lines(findings []check.Finding) string {
 	for _, one := range findings {
 		fmt.Fprintf(&text, "%-8s %s: %s\n", one.Status, one.Subject, one.Message)
 		if one.Mend != "" {
-			fmt.Fprintf(&text, "%-8s   mend: %s\n", "", one.Mend)
+			fmt.Fprintf(&text, "%-8s   mend: %s\n", "", strings.ReplaceAll(one.Mend, "\n", "\n"+strings.Repeat(" ", 13)))
 		}
 	}
 	return text.String()

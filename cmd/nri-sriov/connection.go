@@ -17,6 +17,7 @@ func (d *daemon) serveRuntime(ctx context.Context, again bool) error {
 	for {
 		begun := time.Now()
 		err := d.connect(ctx)
+		d.connected.Store(false)
 		d.plugin.Disconnected()
 		select {
 		case err := <-d.failed:

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sys/unix"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/cni"
@@ -19,7 +16,6 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
-	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -40,25 +36,36 @@ type daemon struct {
 	// failed gets the error that ends the daemon.
 	failed chan error
 
-	lock *os.File
-	host *vf.Host
-	dpdk *dpdk.Host
+	lock    *nodeLock
+	trouble *trouble
+	storage storage
+	socket  *socket
+	host    *vf.Host
+	dpdk    *dpdk.Host
 	// read reads the node as the config offers it.
 	read func() ([]*inventory.Provider, []string, error)
 	pool *inventory.Pool
 	// owners is the pool, for those who ask before it is there.
-	owners   atomic.Pointer[inventory.Pool]
+	owners atomic.Pointer[inventory.Pool]
+	// connected tells whether there is a connection to the runtime.
+	connected atomic.Bool
+	// serving tells whether the plugin has its node.
+	serving  atomic.Bool
 	attacher *attach.Attacher
 	cancel   context.CancelFunc
 	// background is what goes on until cancel.
 	background sync.WaitGroup
 	servers    []func()
+	// tending is closed when tend has ended; nil before it begins. A disk may hang.
+	tending chan struct{}
 }
 
 // start makes the node ready and gives it to the plugin. It may take minutes, where VFs are to be created.
 func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	ctx, d.cancel = context.WithCancel(ctx)
-	if d.lock, err = waitForLock(ctx, d.flags.stateDir, d.log); err != nil {
+	d.trouble = newTrouble(d.log)
+	d.lock = newNodeLock(d.flags.runDir, d.flags.stateDir, d.trouble)
+	if err := d.lock.take(ctx, d.log); err != nil {
 		return err
 	}
 	if d.host, err = vf.OpenHost(d.flags.sysfs); err != nil {
@@ -80,11 +87,10 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		return err
 	}
 	loaded = attach.Merge(loaded, copied)
+	d.storage = storage{records, copies}
 	d.read = func() ([]*inventory.Provider, []string, error) {
 		bound, err := attach.ReadBound(d.flags.runDir)
-		if err != nil {
-			return nil, nil, err
-		}
+		d.trouble.say("bound functions", err)
 		return inventory.Read(d.host, node, inventory.Remembered{WholePFs: attach.WholePFs(loaded), Bound: bound})
 	}
 	watch, err := d.host.Watch(ctx, d.busy) // first, so that nothing is missed that changes while the node is read
@@ -107,15 +113,9 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 			d.log.WithField("pf", one.PF.Name()).Warn("PF is not offered: it " + one.Reason)
 		}
 	}
-	results, err := attach.OpenResults(d.flags.runDir)
-	if err != nil {
-		return err
-	}
-	bound, err := attach.OpenBound(d.flags.runDir)
-	if err != nil {
-		return err
-	}
+	results, bound := d.openRunFolder()
 	hugepages := d.openHugepages(node.Hugepages)
+	ends := d.watchEnds()
 	devices := attach.Devices{Netdev: attach.Netdev{Host: d.host}, DPDK: d.dpdk, Bound: bound}
 	addressing := attach.Addressing{IPAM: cni.NewIPAM(cni.DefaultPluginDirs())}
 	d.attacher = attach.New(ctx, attach.Options{
@@ -131,21 +131,22 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 			}
 			return nil, errors.Join(err, fmt.Errorf("%s: %w", pf, attach.ErrGone))
 		},
-		Host: d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
+		Follow: ends.add,
+		Host:   d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
 	})
-	if err := d.attacher.Recover(loaded); err != nil {
-		return err
-	}
-	if err := d.serve(); err != nil {
-		return err
-	}
+	d.attacher.Recover(loaded)
+	d.serve()
 	d.background.Go(func() { d.sweep(ctx) })
+	d.tending = make(chan struct{})
+	go d.tend(ctx)
 	d.background.Go(func() { d.follow(ctx, watch) })
+	d.background.Go(func() { ends.tell(ctx, d.attacher) })
 	d.plugin.Start(&hooks.Node{
 		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages,
 		NUMANodes: d.numaNodes,
 		Given:     func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
 	})
+	d.serving.Store(true)
 	return nil
 }
 
@@ -157,7 +158,11 @@ func (d *daemon) stop() {
 	for _, stop := range d.servers {
 		stop()
 	}
+	if d.socket != nil {
+		d.socket.close()
+	}
 	d.background.Wait()
+	hanging := d.tended()
 	if d.attacher != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 		defer cancel()
@@ -176,8 +181,8 @@ func (d *daemon) stop() {
 			d.log.WithError(err).Warn("close the host's devices")
 		}
 	}
-	if d.lock != nil {
-		_ = d.lock.Close() // and with it the lock
+	if d.lock != nil && !hanging {
+		d.lock.close()
 	}
 	d.log.Info("nri-sriov ends")
 }
@@ -189,19 +194,6 @@ func (d *daemon) numaNodes(cpus string) []int {
 		d.log.WithError(err).Debug("the pod's CPUs do not tell its NUMA nodes")
 	}
 	return nodes
-}
-
-// openJournal opens the records in a folder and reads them.
-func (d *daemon) openJournal(dir string) (*journal.Journal, []journal.Record, error) {
-	records, err := journal.Open(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	loaded, broken, err := records.Load()
-	for _, one := range broken {
-		d.log.WithField("file", one.Path).WithError(one.Reason).Error("a journal record is unreadable and was set aside")
-	}
-	return records, loaded, err
 }
 
 // createVFs creates the VFs that the config asks for, on PFs that have none.
@@ -240,35 +232,6 @@ func (d *daemon) sweep(ctx context.Context) {
 			return
 		case <-time.After(sweepEvery):
 			d.attacher.Sweep()
-		}
-	}
-}
-
-// waitForLock keeps two daemons from working on one node at the same time.
-func waitForLock(ctx context.Context, stateDir string, log logrus.FieldLogger) (*os.File, error) {
-	if err := os.MkdirAll(stateDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the state folder: %w", err)
-	}
-	name := filepath.Join(stateDir, "lock")
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock: %w", err)
-	}
-	for waited := 0; ; waited++ {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return file, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), file.Close())
-		}
-		if waited%100 == 0 {
-			log.WithField("lock", name).Warn("another nri-sriov is at work on this node; waiting for it to end")
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), file.Close())
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }

@@ -70,6 +70,9 @@ func (f *runFlags) check() error {
 	return nil
 }
 
+// logTime tells apart what happens within a second.
+const logTime = "2006-01-02T15:04:05.000Z07:00"
+
 func (f *runFlags) logger() *logrus.Logger {
 	log := logrus.New()
 	level, err := logrus.ParseLevel(f.logLevel)
@@ -78,9 +81,9 @@ func (f *runFlags) logger() *logrus.Logger {
 	}
 	log.SetLevel(level)
 	if f.logFormat == "json" {
-		log.SetFormatter(&logrus.JSONFormatter{})
+		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: logTime})
 	} else {
-		log.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true})
+		log.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: logTime})
 	}
 	return log
 }
@@ -100,8 +103,15 @@ func run(ctx context.Context, f runFlags) error {
 	if node.Source == "" {
 		log.WithField("file", f.config).Info("no config file: every PF that has VFs is offered, in the network \"default\"")
 	}
-	d.plugin = hooks.New(log, nil)
+	d.plugin = hooks.New(log, func(string) error {
+		d.connected.Store(true)
+		return nil
+	})
 	if err := d.start(ctx, node); err != nil {
+		if ctx.Err() != nil {
+			d.stop()
+			return nil // told to end before it was ready
+		}
 		return err
 	}
 	defer d.stop()
@@ -117,6 +127,7 @@ func (d *daemon) runPreinstalled(ctx context.Context) error {
 	started := make(chan struct{})
 	begun := false
 	d.plugin = hooks.New(d.log, func(text string) error {
+		d.connected.Store(true)
 		node, err := d.preinstalledConfig(text)
 		if err != nil || begun {
 			return err
@@ -130,6 +141,7 @@ func (d *daemon) runPreinstalled(ctx context.Context) error {
 		}()
 		return nil
 	})
+	d.plugin.StandAside(d.otherServes)
 	err := d.serveRuntime(ctx, false)
 	cancel()
 	if begun {
@@ -148,4 +160,10 @@ func (d *daemon) preinstalledConfig(text string) (*config.Node, error) {
 		return nil, errors.Join(errors.New("the config that containerd passes is not valid"), err)
 	}
 	return node, nil
+}
+
+// otherServes asks whether another daemon, for whose end this one waits, serves the node.
+func (d *daemon) otherServes(ctx context.Context) bool {
+	var answer struct{}
+	return newClient(d.flags.runDir).do(ctx, "GET", "/v1/serving", &answer) == nil
 }

@@ -5,18 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 )
-
-const socketName = "nri-sriov.sock"
 
 // podList is the content of `nri-sriov pods -o json`.
 type podList struct {
@@ -66,49 +63,35 @@ func podsOf(attacher *attach.Attacher) podList {
 }
 
 // serve answers the subcommands on the daemon's own socket, and probes on --listen.
-func (d *daemon) serve() error {
-	if err := os.MkdirAll(d.flags.runDir, 0o755); err != nil {
-		return fmt.Errorf("make the run folder: %w", err)
-	}
-	path := filepath.Join(d.flags.runDir, socketName)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove an old socket: %w", err)
-	}
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	d.serveHTTP(listener, d.socketAPI())
+func (d *daemon) serve() {
+	d.socket = &socket{runDir: d.flags.runDir, serve: d.serveHTTP, api: d.socketAPI()}
+	d.trouble.say("socket", d.socket.keep())
 	if d.flags.listen == "" {
-		return nil
+		return
 	}
 	probes, err := net.Listen("tcp", d.flags.listen)
 	if err != nil {
 		// An operator's probe notices; pods need their VFs all the same.
 		d.log.WithError(err).Error("health is not served: choose another --listen")
-		return nil
+		return
 	}
-	d.serveHTTP(probes, d.probes())
-	return nil
+	d.servers = append(d.servers, d.serveHTTP(probes, d.probes()))
 }
 
-func (d *daemon) serveHTTP(listener net.Listener, handler http.Handler) {
+func (d *daemon) serveHTTP(listener net.Listener, handler http.Handler) (stop func()) {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			d.log.WithError(err).Error("a server has ended")
 		}
 	}()
-	d.servers = append(d.servers, func() {
+	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			d.log.WithError(err).Debug("shut a server down")
 		}
-	})
+	}
 }
 
 func (d *daemon) socketAPI() http.Handler {
@@ -116,6 +99,13 @@ func (d *daemon) socketAPI() http.Handler {
 	mux.HandleFunc("GET /v1/inventory", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, treeOf(d.pool)) })
 	mux.HandleFunc("GET /v1/pods", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, podsOf(d.attacher)) })
 	mux.HandleFunc("GET /v1/drift", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, driftOf(d.attacher)) })
+	mux.HandleFunc("GET /v1/serving", func(w http.ResponseWriter, _ *http.Request) {
+		if !d.serving.Load() || !d.connected.Load() || !d.plugin.Synchronised() {
+			http.Error(w, "not yet", http.StatusServiceUnavailable)
+			return
+		}
+		d.answer(w, struct{}{})
+	})
 	mux.HandleFunc("POST /v1/release/{sandbox}", func(w http.ResponseWriter, r *http.Request) {
 		sandbox := r.PathValue("sandbox")
 		if !d.attacher.Known(sandbox) {
@@ -136,19 +126,34 @@ func (d *daemon) answer(w http.ResponseWriter, value any) {
 	}
 }
 
-// probes are /metrics, /healthz, true while the process serves, and /readyz, true while the runtime is connected and synchronised.
+// probes are /metrics, /healthz, true while the process serves, and /readyz, true while nothing is lacking.
 func (d *daemon) probes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics(d.pool, d.attacher, d.plugin))
+	mux.Handle("GET /metrics", metrics(collector{d.pool, d.attacher, d.plugin, d.storage}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !d.plugin.Synchronised() {
-			http.Error(w, "not connected to the runtime's NRI socket "+d.flags.nriSocket, http.StatusServiceUnavailable)
+		if lacking := d.lacking(); lacking != "" {
+			http.Error(w, lacking, http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
 	})
 	return mux
+}
+
+// lacking says what the node lacks to serve pods; nothing when it is ready.
+func (d *daemon) lacking() string {
+	var lacking []string
+	switch {
+	case !d.connected.Load():
+		lacking = append(lacking, "not connected to the runtime's NRI socket "+d.flags.nriSocket)
+	case !d.plugin.Synchronised():
+		lacking = append(lacking, "not synchronised: the runtime has not sent its list of pods yet")
+	}
+	if err := d.storage.trouble(); err != nil {
+		lacking = append(lacking, "the journal is not writable: "+err.Error())
+	}
+	return strings.Join(lacking, "\n")
 }
 
 func treeOf(pool *inventory.Pool) inventory.Tree {

@@ -14,9 +14,7 @@ const rewatch = 5 * time.Second
 // read anew.
 func (d *daemon) follow(ctx context.Context, watch *vf.Watch) {
 	for {
-		for range watch.Changed {
-			d.refresh(ctx)
-		}
+		d.followUntilEnd(ctx, watch)
 		if ctx.Err() != nil {
 			return
 		}
@@ -33,6 +31,21 @@ func (d *daemon) follow(ctx context.Context, watch *vf.Watch) {
 			}
 		}
 		d.refresh(ctx) // what was not told
+	}
+}
+
+// followUntilEnd follows one watch. A VF that has come home beside its user's doing tells of a pod's end.
+func (d *daemon) followUntilEnd(ctx context.Context, watch *vf.Watch) {
+	for {
+		select {
+		case _, open := <-watch.Changed:
+			if !open {
+				return
+			}
+			d.refresh(ctx)
+		case address := <-watch.Returned:
+			d.attacher.FunctionReturned(address)
+		}
 	}
 }
 

@@ -60,16 +60,22 @@ type Attacher struct {
 	settings func(vf.PF) (map[int]vf.Settings, error)
 	reread   func(vf.PCIAddress) (*inventory.Provider, error)
 	open     func(path string) (*vf.Namespace, error)
+	follow   func(netns string)
 	host     uint64
 	times    Times
 	log      logrus.FieldLogger
 
 	workers *workers
-	ctx     context.Context
-	lives   sync.WaitGroup
+	counts  counts
+	// disk has a place for each of those that write the journal.
+	disk  chan struct{}
+	ctx   context.Context
+	lives sync.WaitGroup
 
 	mutex   sync.Mutex
 	entries map[string]*entry
+	// traces are sandboxes of which something stays in the run folder that could not be removed.
+	traces map[string]bool
 }
 
 // Options are what an Attacher is made of.
@@ -90,6 +96,9 @@ type Options struct {
 	Reread func(pf vf.PCIAddress) (*inventory.Provider, error)
 	// Open opens the network namespace at a path; vf.OpenNamespace but in tests.
 	Open func(path string) (*vf.Namespace, error)
+	// Follow is told the path of each network namespace whose end NamespaceGone is to be told; nil tells nobody. It does
+	// not wait.
+	Follow func(netns string)
 	// Host is the inode of the host's network namespace, which no pod is given anything in.
 	Host  uint64
 	Times Times
@@ -101,7 +110,9 @@ func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
 		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
-		times: o.Times, log: o.Log, workers: newWorkers(), ctx: ctx, entries: map[string]*entry{},
+		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}},
+		disk: make(chan struct{}, writers), ctx: ctx, entries: map[string]*entry{},
+		traces: map[string]bool{},
 	}
 }
 
@@ -115,6 +126,8 @@ const (
 	ready
 	failed
 	releasing
+	// later: the record is a later program's, and nothing is done.
+	later
 )
 
 // entry is one sandbox. Its fields belong to the Attacher's mutex.
@@ -135,7 +148,9 @@ type entry struct {
 
 	// writing is held while the journal is written.
 	writing sync.Mutex
-	claim   *inventory.Claim
+	// unwritten tells that the pod has all, and that this could not be written down again after a restart.
+	unwritten bool
+	claim     *inventory.Claim
 	// ns is open while work is under way, and closed by the one who ends that work.
 	ns *vf.Namespace
 	// withdrawn is closed when the VFs of a failed attempt are back.
@@ -178,7 +193,7 @@ func (a *Attacher) begin(e *entry) error {
 		closeNamespace(ns)
 		return err
 	}
-	e.identify(ns)
+	a.identify(e, ns)
 	e.claim, e.ns, e.attachments, e.err = claim, ns, nil, nil
 	a.start(e, a.attach)
 	return nil
@@ -225,6 +240,10 @@ func (a *Attacher) Release(sandbox string) {
 	defer a.mutex.Unlock()
 	e, ok := a.entries[sandbox]
 	if !ok || e.phase == releasing {
+		return
+	}
+	if e.phase == later {
+		a.log.WithFields(sandboxFields(e.sandbox)).WithError(journal.ErrLater).Warn("nothing is released: what the sandbox has is not known here")
 		return
 	}
 	if e.cancel != nil {

@@ -21,6 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAttachAndRelease(t *testing.T) {
+	t.Attr("fault", "17")
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	got := b.mustAttach("a", want(100, "net1"))
 	if len(got) != 1 || got[0].State != attach.Attached || got[0].Address != attachtest.VFAddress(0, 0) {
@@ -45,6 +46,7 @@ func TestAttachAndRelease(t *testing.T) {
 }
 
 func TestAttachTwiceIsOnce(t *testing.T) {
+	t.Attr("fault", "3")
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(0, "net1"))
 	b.mustAttach("a", want(0, "net1"))
@@ -65,6 +67,7 @@ func TestRefusalNamesEachPF(t *testing.T) {
 }
 
 func TestFailureGivesAllBack(t *testing.T) {
+	t.Attr("fault", "26")
 	b := start(t, attachtest.NewWorld(2, 1), t.TempDir())
 	b.world.FailAttach("bad", errors.New("the driver says no"))
 	if err := b.Attach(sandbox("a"), []attach.Want{want(1, "net1"), want(2, "bad")}, false); err != nil {
@@ -115,6 +118,7 @@ func TestReleaseCallsAnAttachOff(t *testing.T) {
 }
 
 func TestClaimWaitsForRelease(t *testing.T) {
+	t.Attr("fault", "31")
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	b.world.FailRelease("net1", errors.New("not yet"))
@@ -133,6 +137,8 @@ func TestClaimWaitsForRelease(t *testing.T) {
 }
 
 func TestVanishedVFEndsItsRelease(t *testing.T) {
+	t.Attr("fault", "22")
+	t.Attr("fault", "23")
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	b.world.Remove(attachtest.VFAddress(0, 0))
@@ -142,6 +148,7 @@ func TestVanishedVFEndsItsRelease(t *testing.T) {
 
 // TestVFThatIsNotThereIsPassedOver: the first try finds a VF gone, the next takes another.
 func TestVFThatIsNotThereIsPassedOver(t *testing.T) {
+	t.Attr("fault", "20")
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.world.Remove(attachtest.VFAddress(0, 0))
 	if err := b.Attach(sandbox("a"), []attach.Want{want(100, "net1")}, false); err != nil {
@@ -163,6 +170,7 @@ func TestVFThatIsNotThereIsPassedOver(t *testing.T) {
 }
 
 func TestJournalFailsClosed(t *testing.T) {
+	t.Attr("fault", "27")
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	journal := filepath.Join(b.dir, "sandboxes")
 	if err := errors.Join(os.Remove(journal), os.WriteFile(journal, nil, 0o600)); err != nil {
@@ -179,6 +187,7 @@ func TestJournalFailsClosed(t *testing.T) {
 
 // TestRace lets sandboxes come and go at the same time; at the end every VF is free and clean.
 func TestRace(t *testing.T) {
+	t.Attr("fault", "16")
 	const pfs, vfs, sandboxes = 2, 3, 24
 	b := start(t, attachtest.NewWorld(pfs, vfs), t.TempDir())
 	var all sync.WaitGroup

@@ -169,7 +169,7 @@ const maxInterfaceName = 15
 func newAttachment(want Want, name string, pf vf.PF, one inventory.VF, resting []Resting) (Attachment, error) {
 	a := Attachment{
 		Network: want.Network, Interface: name, Containers: want.Containers,
-		Device: want.Device, RDMA: want.RDMA, VhostNet: want.VhostNet,
+		Device: cmp.Or(want.Device, config.DeviceNetdev), RDMA: want.RDMA, VhostNet: want.VhostNet,
 		Address: one.Address, PF: pf.Address, PFName: pf.Name(), Whole: want.Whole, VFID: one.ID, Driver: one.Driver,
 		NUMANode: one.NUMANode, IOMMUGroup: one.IOMMUGroup,
 		AllowNoIOMMU: one.AllowNoIOMMU, Rest: one.Rest, VFToken: one.VFToken,

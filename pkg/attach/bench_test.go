@@ -34,29 +34,39 @@ func start(t *testing.T, w *attachtest.World, dir string) *bench {
 	return startWith(t, w, w, dir)
 }
 
-// startWith is start with another device than the world itself.
-func startWith(t *testing.T, w *attachtest.World, device attach.Device, dir string) *bench {
+// startWith is start with another device than the world itself, and other options.
+func startWith(t *testing.T, w *attachtest.World, device attach.Device, dir string, changes ...func(*attach.Options)) *bench {
+	t.Helper()
+	return startIn(t, w, device, dir, dir, changes...)
+}
+
+// startIn is startWith with a run folder. Neither folder need be well.
+func startIn(t *testing.T, w *attachtest.World, device attach.Device, dir, run string, changes ...func(*attach.Options)) *bench {
 	t.Helper()
 	j, err := journal.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := attach.OpenResults(dir)
+	results, err := attach.OpenResults(run)
 	if err != nil {
-		t.Fatal(err)
+		t.Log(err)
 	}
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	copies, err := journal.Open(filepath.Join(dir, "copies"))
+	copies, err := journal.Open(filepath.Join(run, "copies"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	pool := inventory.NewPool(w.Providers())
-	a := attach.New(ctx, attach.Options{
+	options := attach.Options{
 		Pool: pool, Journal: j, Copies: copies, Reread: w.Reread, Results: results, Device: device, Address: w, Announce: w, Settings: w.SettingsOf, Open: vf.OpenNamespace, Log: log,
 		Times: attach.Times{Attach: 5 * time.Second, Release: 5 * time.Second, Retry: time.Millisecond, MaxRetry: 10 * time.Millisecond, Absent: time.Hour},
-	})
+	}
+	for _, change := range changes {
+		change(&options)
+	}
+	a := attach.New(ctx, options)
 	b := &bench{Attacher: a, T: t, world: w, pool: pool, dir: dir}
 	t.Cleanup(func() {
 		cancel()
@@ -72,9 +82,7 @@ func startWith(t *testing.T, w *attachtest.World, device attach.Device, dir stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Recover(attach.Merge(records, copied)); err != nil {
-		t.Fatal(err)
-	}
+	a.Recover(attach.Merge(records, copied))
 	return b
 }
 

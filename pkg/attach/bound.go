@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/nri-sriov/nri-sriov/pkg/failpoint"
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -18,13 +19,20 @@ import (
 // own; a function without interface cannot.
 type Bound struct{ dir string }
 
-// OpenBound makes the folder below the run folder.
+// OpenBound makes the folder below the run folder, and removes what a killed daemon has left half written. With an error it
+// is not there yet, and is made when something is written that can be.
 func OpenBound(runDir string) (*Bound, error) {
 	b := &Bound{dir: filepath.Join(runDir, "bound")}
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder of bound functions: %w", err)
+	if err := makeDir(b.dir, 0o755); err != nil {
+		return b, err
 	}
-	return b, nil
+	entries, err := os.ReadDir(b.dir)
+	for _, entry := range entries {
+		if strings.Contains(entry.Name(), draftMark) {
+			_ = os.Remove(filepath.Join(b.dir, entry.Name())) // what stays is tried again at the next start
+		}
+	}
+	return b, err
 }
 
 // ReadBound lists the functions below a run folder; a folder that is not there has none.
@@ -45,13 +53,16 @@ func ReadBound(runDir string) (map[vf.PCIAddress]bool, error) {
 
 // bound is what a file holds.
 type bound struct {
+	// Version is journal.Version at the time of writing; 0 is 1, in the same form.
+	Version int `json:"version,omitempty"`
+
 	Home   []Resting      `json:"home,omitempty"`
 	NumVFs int            `json:"numVFs,omitempty"`
 	Names  map[int]string `json:"names,omitempty"`
 }
 
 func (b *Bound) put(a Attachment) error {
-	text, err := json.Marshal(bound{Home: a.Home, NumVFs: a.NumVFs, Names: a.VFNames})
+	text, err := json.Marshal(bound{Version: journal.Version, Home: a.Home, NumVFs: a.NumVFs, Names: a.VFNames})
 	if err == nil {
 		err = replace(b.dir, a.Address.String(), text)
 	}
@@ -62,27 +73,38 @@ func (b *Bound) put(a Attachment) error {
 }
 
 // read answers nothing for a function that is not bound, or whose file tells nothing: its interfaces are then taken as
-// they come.
-func (b *Bound) read(address vf.PCIAddress) bound {
+// they come. The error is that a later program has written it, which alone knows what it says.
+func (b *Bound) read(address vf.PCIAddress) (bound, error) {
 	var one bound
-	text, err := os.ReadFile(filepath.Join(b.dir, address.String()+".json"))
-	if err != nil || json.Unmarshal(text, &one) != nil {
-		return bound{}
+	text, err := journal.ReadFile(filepath.Join(b.dir, address.String()+".json"))
+	if err != nil {
+		return bound{}, nil
+	}
+	var form struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(text, &form) == nil && form.Version > journal.Version {
+		return bound{}, fmt.Errorf("how %s rests: %w", address, journal.ErrLater)
+	}
+	if json.Unmarshal(text, &one) != nil {
+		return bound{}, nil
 	}
 	for _, home := range one.Home {
 		if !fitName(home.Interface) || home.MAC.IsZero() {
-			return bound{}
+			return bound{}, nil
 		}
 	}
-	return one
+	for _, name := range one.Names {
+		if !fitName(name) {
+			return bound{}, nil
+		}
+	}
+	return one, nil
 }
 
-func (b *Bound) home(address vf.PCIAddress) []Resting { return b.read(address).Home }
-
 func (b *Bound) remove(address vf.PCIAddress) error {
-	err := os.Remove(filepath.Join(b.dir, address.String()+".json"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget how %s rests: %w", address, err)
+	if err := removeAll(filepath.Join(b.dir, address.String()+".json")); err != nil {
+		return fmt.Errorf("forget how %s rests: %w", address, journal.Trouble(b.dir, err))
 	}
 	failpoint.Step(failpoint.Disk)
 	return nil

@@ -11,32 +11,31 @@ import (
 )
 
 // clean brings to rest what nobody has: VFs that somebody had before, whose journal was lost, and those that are to rest
-// in another driver than the one they are bound to. It starts the work and does not wait for it.
-func (a *Attacher) clean() error {
+// in another driver than the one they are bound to. It starts the work and does not wait for it. The VFs of a PF that cannot
+// be read are in quarantine until it can: one adapter must not keep the daemon from serving the others.
+func (a *Attacher) clean() {
 	for _, provider := range a.pool.Providers() {
 		a.cleanPF(provider)
 		if provider.Reason != "" || len(provider.VFs) == 0 {
 			continue
 		}
-		var settings map[int]vf.Settings
-		if provider.PF.Interface != "" {
-			var err error
-			if settings, err = a.settings(provider.PF); err != nil {
-				return err
-			}
-		}
+		reported := a.reportedOrNothing(provider.PF)
 		for _, one := range provider.VFs {
 			if one.State != inventory.Free {
 				continue
 			}
-			have, known := settings[one.ID]
-			if !known {
-				have = vf.DefaultSettings()
-			}
-			a.cleanOne(provider.PF, *one, have) // what is clean is free already
+			a.cleanOne(provider.PF, *one, reported(one.ID)) // what is clean is free already
 		}
 	}
-	return nil
+}
+
+// reportedOrNothing is reported, and nothing of any VF where that fails.
+func (a *Attacher) reportedOrNothing(pf vf.PF) func(id int) *vf.Settings {
+	reported, err := a.reported(pf)
+	if err != nil {
+		a.log.WithField("pf", pf.Name()).WithError(err).Error("what a PF has set for its VFs cannot be read; they are not offered until it can")
+	}
+	return reported
 }
 
 // cleanPF brings a PF back that a pod drove itself, and of which no record is left.
@@ -55,8 +54,32 @@ func (a *Attacher) cleanPF(provider inventory.Provider) {
 	}, "was found bound to "+whole.Driver, logrus.WarnLevel)
 }
 
-// cleanOne looks at a VF that nobody has, and answers whether it may be offered as it is; if not, it is brought to rest.
-func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) (clean bool) {
+// reported reads what a PF has set for its VFs. A PF that reports others and leaves one out says nothing of it, and the
+// answer is nil: its driver does so while the VF is in reset, for one. A PF that reports none cannot be asked.
+func (a *Attacher) reported(pf vf.PF) (func(id int) *vf.Settings, error) {
+	var settings map[int]vf.Settings
+	if pf.Interface != "" {
+		var err error
+		if settings, err = a.settings(pf); err != nil {
+			return func(int) *vf.Settings { return nil }, err
+		}
+	}
+	return func(id int) *vf.Settings {
+		have, known := settings[id]
+		switch {
+		case known:
+			return &have
+		case len(settings) > 0:
+			return nil
+		}
+		have = vf.DefaultSettings()
+		return &have
+	}, nil
+}
+
+// cleanOne looks at a VF that nobody has, and answers whether it may be offered as it is; if not, it is brought to rest. Its
+// settings are nil where the PF does not tell them.
+func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, settings *vf.Settings) (clean bool) {
 	resting, marked, err := a.device.Rest(one.Address)
 	if err != nil {
 		a.log.WithField("pci", one.Address.String()).WithError(err).Warn("VF cannot be looked at")
@@ -66,6 +89,10 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) (clean
 		Address: one.Address, PF: pf.Address, PFName: pf.Name(), VFID: one.ID, Driver: one.Driver, NUMANode: one.NUMANode,
 		Device: config.DeviceNetdev, VFToken: one.VFToken,
 	}
+	have := vf.DefaultSettings()
+	if settings != nil {
+		have = *settings
+	}
 	for _, each := range resting {
 		if have.MAC == each.MAC {
 			have.MAC = vf.MAC{} // the VF's own address, which some adapters report as the admin MAC
@@ -73,7 +100,8 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) (clean
 		attachment.Ports = append(attachment.Ports, Port{Interface: each.Interface, Resting: each})
 	}
 	atRest := one.Driver == one.Rest || one.Rest == "" && native(one.Driver)
-	if atRest && !marked && len(have.Differences(vf.DefaultSettings())) == 0 {
+	clean = settings != nil && !marked && len(have.Differences(vf.DefaultSettings())) == 0
+	if atRest && clean {
 		return true
 	}
 	if one.Rest != "" || !native(one.Driver) {
@@ -87,9 +115,11 @@ func (a *Attacher) cleanOne(pf vf.PF, one inventory.VF, have vf.Settings) (clean
 		reason = "is being given back to its network driver"
 	case marked && dpdk.IsStandIn(one.Driver):
 		reason = "was found in use"
+	case settings == nil:
+		reason = fmt.Sprintf("is not reported by its PF %s, which may have settings of an earlier pod for it", pf.Name())
 	}
 	level := logrus.WarnLevel
-	if one.Rest != "" && native(one.Driver) && !marked && len(have.Differences(vf.DefaultSettings())) == 0 {
+	if one.Rest != "" && native(one.Driver) && clean {
 		level = logrus.InfoLevel // as the config wants it, after each boot
 	}
 	a.bringToRest(attachment, reason, level)
@@ -104,25 +134,18 @@ func (a *Attacher) Changed(changes inventory.Changes) {
 			Error("a pod has lost its VF: it " + one.Reason)
 		a.note(one.Sandbox, one.VF.Address, one.Reason)
 	}
-	read := map[vf.PCIAddress]map[int]vf.Settings{} // once for each PF, however many VFs it has got
+	read := map[vf.PCIAddress]func(id int) *vf.Settings{} // once for each PF, however many VFs it has got
 	for _, address := range changes.Unseen {
 		pf, one, ok := a.pool.Find(address)
 		if !ok {
 			continue
 		}
-		settings, known := read[pf.Address]
-		if !known && pf.Interface != "" {
-			var err error
-			if settings, err = a.settings(pf); err != nil {
-				a.log.WithField("pf", pf.Name()).WithError(err).Warn("what a PF has set for its VFs cannot be read")
-			}
-			read[pf.Address] = settings
-		}
-		have, known := settings[one.ID]
+		reported, known := read[pf.Address]
 		if !known {
-			have = vf.DefaultSettings()
+			reported = a.reportedOrNothing(pf)
+			read[pf.Address] = reported
 		}
-		if a.cleanOne(pf, one, have) {
+		if a.cleanOne(pf, one, reported(one.ID)) {
 			a.pool.Free("", address)
 		}
 	}

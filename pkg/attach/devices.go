@@ -29,8 +29,12 @@ func (d Devices) Rest(address vf.PCIAddress) (resting []Resting, marked bool, er
 	if native(driver) {
 		return d.Netdev.Rest(address)
 	}
+	before, err := d.Bound.read(address)
+	if err != nil {
+		return nil, true, err
+	}
 	marked, err = d.DPDK.Busy(address)
-	return d.Bound.home(address), marked, err
+	return before.Home, marked, err
 }
 
 // Attach is Netdev.Attach for a network interface; a function that rests in another driver is given to its network

@@ -2,9 +2,11 @@ package attach
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk/dpdktest"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 	"github.com/nri-sriov/nri-sriov/pkg/vf/vftest"
 )
@@ -89,6 +92,7 @@ func (n *userspaceNode) wasReset(t *testing.T) {
 // TestBoundAndGivenBack: a function with an interface is bound, known for ours meanwhile, reset, and comes back under the
 // name that it had, whatever name the driver gives it.
 func TestBoundAndGivenBack(t *testing.T) {
+	t.Attr("fault", "32")
 	n := newUserspaceNode(t, dpdktest.Device{Driver: "igb", Native: "igb", Group: 3}, "igb", "vfio-pci")
 	a := n.plan(t, true, "")
 	if a.Driver != "vfio-pci" || len(a.Home) != 1 || a.Home[0].Interface != "eth0" || a.VFToken == "" {
@@ -128,6 +132,7 @@ func TestBoundAndGivenBack(t *testing.T) {
 
 // TestRestsInVFIO: a VF of the warm pool is not rebound, and is reset when it comes back.
 func TestRestsInVFIO(t *testing.T) {
+	t.Attr("fault", "32")
 	n := newUserspaceNode(t, dpdktest.Device{Driver: "vfio-pci", Native: "igbvf", Group: 3}, "igbvf", "vfio-pci")
 	a := n.plan(t, false, "vfio-pci")
 	if err := n.Attach(t.Context(), &a, vf.PF{}, vf.DefaultSettings(), nil); err != nil {
@@ -200,13 +205,43 @@ func TestBoundForgets(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(b.dir, address.String()+".json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if home := b.home(address); len(home) != 0 {
-			t.Errorf("%q is read as %+v", text, home)
+		if before, err := b.read(address); err != nil || len(before.Home) != 0 {
+			t.Errorf("%q is read as %+v, %v", text, before, err)
 		}
 	}
 	for range 2 {
 		if err := b.remove(address); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestBoundOfALaterVersion: only the program that wrote the mark knows what it says; a FIFO in its place says nothing.
+func TestBoundOfALaterVersion(t *testing.T) {
+	b, err := OpenBound(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := vf.PCIAddress{Bus: 1}
+	name := filepath.Join(b.dir, address.String()+".json")
+	if err := os.WriteFile(name, fmt.Appendf(nil, `{"version":%d,"home":"elsewhere"}`, journal.Version+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.read(address); !errors.Is(err, journal.ErrLater) {
+		t.Errorf("it is read: %v", err)
+	}
+	for _, text := range []string{`{"home":[{"interface":"eth0","mac":"02:00:00:00:00:01","mtu":1500}]}`, `{"version":2,"home":[{"interface":"eth0","mac":"02:00:00:00:00:01","mtu":1500}]}`} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if before, err := b.read(address); err != nil || len(before.Home) != 1 || before.Home[0].Interface != "eth0" {
+			t.Errorf("%s is read as %+v, %v", text, before, err)
+		}
+	}
+	if err := errors.Join(os.Remove(name), syscall.Mkfifo(name, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if before, err := b.read(address); err != nil || len(before.Home) != 0 {
+		t.Errorf("%+v, %v", before, err)
 	}
 }

@@ -35,7 +35,7 @@ func (n Netdev) Drift(a Attachment, pf vf.PF, ns *vf.Namespace) ([]string, error
 		case at < 0:
 			drift = append(drift, fmt.Sprintf("gone: no interface %s in the pod", port.Interface))
 		case links[at].Name != port.Interface:
-			drift = append(drift, fmt.Sprintf("renamed: %s is called %s", port.Interface, links[at].Name))
+			drift = append(drift, fmt.Sprintf("renamed: %s is called %s", port.Interface, printable(links[at].Name)))
 		case links[at].MAC != port.MAC:
 			drift = append(drift, fmt.Sprintf("MAC address of %s: %s, given was %s", port.Interface, links[at].MAC, port.MAC))
 		}
@@ -71,7 +71,7 @@ func (n Netdev) whereabouts(a Attachment) string {
 	case err != nil:
 		return "wrong namespace: it is neither in the pod nor in the host"
 	}
-	return fmt.Sprintf("wrong namespace: it is in the host, as %s", links[0].Name)
+	return fmt.Sprintf("wrong namespace: it is in the host, as %s", printable(links[0].Name))
 }
 
 // Drifted is an attachment that is not as it was given.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
 )
 
 // Ready waits until all attachments of a sandbox are there, and gives them. When ctx ends first, or the attach has
@@ -41,6 +43,8 @@ func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, err
 		return nil, e.err
 	case releasing:
 		return nil, fmt.Errorf("sandbox %s is being released", sandbox)
+	case later:
+		return nil, fmt.Errorf("the sandbox's record: %w", journal.ErrLater)
 	case recovering:
 		return nil, errors.New("the daemon has just started and is still finding out what the pod has; the container is tried again")
 	}

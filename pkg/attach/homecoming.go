@@ -66,7 +66,7 @@ func (n Netdev) fetch(ctx context.Context, a Attachment, ns *vf.Namespace) error
 			}
 		}
 		if err := n.fetchOne(ctx, a, link, name, spareName(a.Address, i), ns); err != nil {
-			return fmt.Errorf("move %s out of the pod: %w", link.Name, err)
+			return fmt.Errorf("move %s out of the pod: %w", printable(link.Name), err)
 		}
 	}
 	return nil
@@ -140,7 +140,7 @@ func (n Netdev) lower(ctx context.Context, a Attachment, index int, link vf.Inte
 		err = errors.Join(err, n.Host.Change(ctx, link.Index, vf.LinkChange{Name: spare}))
 	}
 	if err != nil {
-		return fmt.Errorf("rename %s to %s: %w", link.Name, port.Resting.Interface, err)
+		return fmt.Errorf("rename %s to %s: %w", printable(link.Name), port.Resting.Interface, err)
 	}
 	return nil
 }
@@ -271,7 +271,7 @@ func (n Netdev) uncleanSettings(a Attachment, pf vf.PF) error {
 func uncleanPort(link vf.Interface, resting Resting) []string {
 	var wrong []string
 	if link.Name != resting.Interface {
-		wrong = append(wrong, fmt.Sprintf("name %s, not %s", link.Name, resting.Interface))
+		wrong = append(wrong, fmt.Sprintf("name %s, not %s", printable(link.Name), resting.Interface))
 	}
 	if link.MAC != resting.MAC {
 		wrong = append(wrong, fmt.Sprintf("MAC address %s, not %s", link.MAC, resting.MAC))

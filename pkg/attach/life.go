@@ -10,6 +10,7 @@ import (
 
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
+	"github.com/nri-sriov/nri-sriov/pkg/journal"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 	"github.com/sirupsen/logrus"
 )
@@ -28,7 +29,10 @@ func (a *Attacher) attach(ctx context.Context, e *entry) error {
 	a.mutex.Lock()
 	e.attachments = attachments
 	a.mutex.Unlock()
-	if err := a.put(e); err != nil {
+	if err := a.putIn(ctx, e); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	if err := a.results.Check(e.sandbox.ID); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	return a.bring(ctx, e, func(vf.PF, Attachment) (vf.Settings, error) { return vf.DefaultSettings(), nil })
@@ -51,7 +55,7 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 			case len(resting) == 0 && known.Rest == "":
 				err = fmt.Errorf("%s: somebody else has taken it from its network driver: %w", one.Address, vf.ErrNoInterface)
 			}
-			if errors.Is(err, ErrGone) || errors.Is(err, vf.ErrNoInterface) {
+			if errors.Is(err, ErrGone) || errors.Is(err, vf.ErrNoInterface) || errors.Is(err, journal.ErrLater) {
 				a.pool.Exclude(e.sandbox.ID, one.Address, err.Error()) // so that the next try takes another
 			}
 			if err != nil {
@@ -73,6 +77,7 @@ func (a *Attacher) plan(e *entry) ([]Attachment, error) {
 // bring attaches all of a sandbox's VFs, whatever way each has gone already, and writes the results.
 func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, Attachment) (vf.Settings, error)) error {
 	attachments := a.copyOf(e)
+	had := !slices.ContainsFunc(attachments, func(one Attachment) bool { return !one.resumed || one.State != Attached })
 	errs := make([]error, len(attachments))
 	var all sync.WaitGroup
 	for i := range attachments {
@@ -99,13 +104,19 @@ func (a *Attacher) bring(ctx context.Context, e *entry, have func(vf.PF, Attachm
 		}
 		return err
 	}
-	if err := a.results.Write(e.sandbox.ID, attachments); err != nil {
-		return err
-	}
 	a.mutex.Lock()
 	e.attachments = attachments
 	a.mutex.Unlock()
-	return a.put(e)
+	err := a.writeDown(ctx, e)
+	if err != nil && had {
+		// The pod works with its VFs: no disk takes them away.
+		a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Warn("what the pod has could not be written down again; it is tried again")
+		a.mutex.Lock()
+		e.unwritten = true
+		a.mutex.Unlock()
+		return nil
+	}
+	return err
 }
 
 // sentence joins errors in one line, which is what the kubelet shows.
@@ -192,48 +203,6 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Na
 		a.withdraw(e)
 	}
 	return ns
-}
-
-// put writes the entry's record, without the Attacher's mutex: a slow disk holds up this sandbox only. Records of one
-// sandbox are written in the order in which they became true.
-func (a *Attacher) put(e *entry) error {
-	e.writing.Lock()
-	defer e.writing.Unlock()
-	a.mutex.Lock()
-	r := record{Sandbox: e.sandbox, Releasing: e.phase == releasing || e.phase == failed, Attachments: slices.Clone(e.attachments)}
-	a.mutex.Unlock()
-	if a.copies != nil && slices.ContainsFunc(r.Attachments, func(one Attachment) bool { return one.Device == config.DeviceVFIO }) {
-		if err := a.copies.Put(r.Sandbox.ID, r); err != nil {
-			return err
-		}
-	}
-	return a.journal.Put(r.Sandbox.ID, r)
-}
-
-// putOrWarn is for the way back, which a broken disk does not hold up.
-func (a *Attacher) putOrWarn(e *entry) {
-	if e.sandbox.ID == "" {
-		return // a VF that was found unclean; it is found so again
-	}
-	if err := a.put(e); err != nil {
-		a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Warn("release goes on without its journal")
-	}
-}
-
-// forget removes the traces of a sandbox that has no VF any more. It is never called with the mutex held: the disk may be
-// slow, and the hooks want the mutex.
-func (a *Attacher) forget(sandbox string) {
-	err := a.results.Remove(sandbox)
-	if a.hugepages != nil {
-		err = errors.Join(err, a.hugepages.Remove(sandbox))
-	}
-	if a.copies != nil {
-		err = errors.Join(err, a.copies.Delete(sandbox))
-	}
-	err = errors.Join(err, a.journal.Delete(sandbox))
-	if err != nil {
-		a.log.WithField("sandbox", sandbox).WithError(err).Warn("traces of a released sandbox stay on disk")
-	}
 }
 
 func (a *Attacher) copyOf(e *entry) []Attachment {

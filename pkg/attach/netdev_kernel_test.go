@@ -115,6 +115,8 @@ func TestBothPortsMove(t *testing.T) {
 
 // TestNameTakenMeanwhile: the interface waits under a spare name, and gets its own as soon as that is free.
 func TestNameTakenMeanwhile(t *testing.T) {
+	t.Attr("fault", "11")
+	t.Attr("fault", "12")
 	p := twoPorts(t)
 	a := p.attachment
 	link, err := p.host.Interface("zfirst")
@@ -148,6 +150,7 @@ func TestNameTakenMeanwhile(t *testing.T) {
 
 // TestKilledBetweenThePorts: one port has moved, the other has not.
 func TestKilledBetweenThePorts(t *testing.T) {
+	t.Attr("fault", "13")
 	p := twoPorts(t)
 	a := p.attachment
 	vftest.AddVeth(t, p.pod, "net1d1", "inTheWay")
@@ -168,6 +171,7 @@ func TestLongNameOfASecondPort(t *testing.T) {
 }
 
 func TestMarks(t *testing.T) {
+	t.Attr("fault", "11")
 	r := Resting{
 		Interface: "enp1s0v0", MAC: vf.MAC{2, 0, 0, 0, 0, 1}, MTU: 1500, Alias: strings.Repeat("a", 200),
 		AltNames: []string{strings.Repeat("b", 60)},

@@ -54,7 +54,7 @@ func (a *Attacher) attachLate(live Live) error {
 	if err != nil {
 		return err
 	}
-	e.identify(ns)
+	a.identify(e, ns)
 	e.ns = ns
 	a.entries[live.Sandbox.ID] = e
 	a.start(e, a.late)
@@ -69,6 +69,8 @@ func (a *Attacher) late(ctx context.Context, e *entry) error {
 	case whole:
 		return a.bring(ctx, e, a.haveNow)
 	}
+	a.counts.addLate()
+	a.log.WithFields(sandboxFields(e.sandbox)).Warn("pod has started while the daemon was away; its VFs come late")
 	if e.claim, err = a.pool.Claim(e.request()); err != nil {
 		return err
 	}

@@ -1,9 +1,6 @@
 package attach
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
@@ -18,11 +15,16 @@ type record struct {
 	Attachments []Attachment `json:"attachments"`
 }
 
-// Merge adds to the journal's records what only the copies hold, because the journal was lost.
+// Merge adds to the journal's records what only the copies hold, because the journal was lost, and what a later program
+// has written among them.
 func Merge(records, copies []journal.Record) []journal.Record {
 	for _, one := range copies {
-		if !slices.ContainsFunc(records, func(r journal.Record) bool { return r.Sandbox == one.Sandbox }) {
+		i := slices.IndexFunc(records, func(r journal.Record) bool { return r.Sandbox == one.Sandbox })
+		switch {
+		case i < 0:
 			records = append(records, one)
+		case one.Later:
+			records[i] = one
 		}
 	}
 	return records
@@ -64,22 +66,4 @@ func Show(pool *inventory.Pool, records []journal.Record) {
 			}
 		}
 	}
-}
-
-func readRecord(one journal.Record) (record, error) {
-	decoder := json.NewDecoder(bytes.NewReader(one.Value))
-	decoder.DisallowUnknownFields()
-	var r record
-	if err := decoder.Decode(&r); err != nil {
-		return record{}, err
-	}
-	if r.Sandbox.ID != one.Sandbox {
-		return record{}, fmt.Errorf("it is of sandbox %q", r.Sandbox.ID)
-	}
-	for _, each := range r.Attachments {
-		if len(each.Ports) == 0 {
-			return record{}, fmt.Errorf("attachment %s has no port", each.Interface)
-		}
-	}
-	return r, nil
 }

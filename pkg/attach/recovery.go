@@ -13,27 +13,29 @@ import (
 
 // Recover takes over what the journal tells, before the runtime is asked: VFs of known sandboxes are theirs, those of
 // sandboxes that have ended are released, and free VFs that are not clean are made so.
-func (a *Attacher) Recover(records []journal.Record) error {
+func (a *Attacher) Recover(records []journal.Record) {
 	var ending []record
 	for _, one := range records {
+		if one.Later {
+			a.leave(one)
+			continue
+		}
 		if one.Earlier {
-			a.forget(one.Sandbox)
+			a.erase(one.Sandbox)
 			continue
 		}
 		r, err := readRecord(one)
 		switch {
 		case err != nil:
-			a.log.WithField("sandbox", one.Sandbox).WithError(err).Error("a journal record makes no sense and was set aside")
-			if err := a.journal.SetAside(one.Sandbox); err != nil {
-				a.log.WithField("sandbox", one.Sandbox).WithError(err).Error("a journal record cannot be set aside")
-			}
-		case r.Releasing:
+			a.setAside(one.Sandbox, err)
+		case r.Releasing || a.ended(&entry{sandbox: r.Sandbox}):
 			ending = append(ending, r)
 		default:
 			a.adopt(r)
 		}
 	}
-	// Those that were on their way out come last: a VF that is in two records belongs to the one that has it still.
+	// Those that were on their way out or have ended come last: a VF that is in two records, since a disk did not take a
+	// change, belongs to the one that has it still.
 	for _, r := range ending {
 		a.adopt(r)
 	}
@@ -44,7 +46,7 @@ func (a *Attacher) Recover(records []journal.Record) error {
 	if err != nil {
 		a.log.WithError(err).Warn("traces of sandboxes that nobody knows stay")
 	}
-	return a.clean()
+	a.clean()
 }
 
 func (a *Attacher) adopt(r record) {
@@ -63,6 +65,7 @@ func (a *Attacher) adopt(r record) {
 	a.mutex.Lock()
 	a.entries[sandbox] = e
 	a.mutex.Unlock()
+	a.followEnd(e) // first, so that an end is either seen now or told later
 	if r.Releasing || a.ended(e) {
 		a.Release(sandbox)
 	}
@@ -91,7 +94,7 @@ func (a *Attacher) known() []string {
 func (a *Attacher) reconcile(id string, live Live, found bool) {
 	a.mutex.Lock()
 	e, ok := a.entries[id]
-	if !ok || e.phase == releasing {
+	if !ok || e.phase == releasing || e.phase == later {
 		a.mutex.Unlock()
 		return
 	}
@@ -161,23 +164,4 @@ func (a *Attacher) CollectLeases(networks []Want) {
 			}
 		}
 	})
-}
-
-// Sweep releases sandboxes whose end nobody told: the network namespace is gone, or the runtime has not listed them for
-// some time. Call it every few seconds.
-func (a *Attacher) Sweep() {
-	for _, id := range a.known() {
-		a.mutex.Lock()
-		e, ok := a.entries[id]
-		over := ok && e.phase != releasing &&
-			(a.ended(e) || (!e.absentSince.IsZero() && time.Since(e.absentSince) > a.times.Absent))
-		if ok && e.phase == recovering && e.listed && !over {
-			a.resume(e)
-		}
-		a.mutex.Unlock()
-		if over {
-			a.log.WithFields(sandboxFields(e.sandbox)).Warn("sandbox has ended without a word of the runtime")
-			a.Release(id)
-		}
-	}
 }

@@ -38,6 +38,7 @@ func (b *bench) writeRecord(sandbox string, text []byte) {
 }
 
 func TestRestartKeepsLivePods(t *testing.T) {
+	t.Attr("fault", "7")
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	after := restart(b)
@@ -52,6 +53,8 @@ func TestRestartKeepsLivePods(t *testing.T) {
 }
 
 func TestRestartReleasesWhatHasEnded(t *testing.T) {
+	t.Attr("fault", "2")
+	t.Attr("fault", "18")
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	b.writeRecord("a", bytes.Replace(b.record("a"), []byte(ownNetNS), []byte("/run/netns/gone"), 1))
@@ -59,6 +62,7 @@ func TestRestartReleasesWhatHasEnded(t *testing.T) {
 }
 
 func TestRestartAttachesLate(t *testing.T) {
+	t.Attr("fault", "4")
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	refused := b.Reconcile([]attach.Live{
 		{Sandbox: sandbox("a"), Wants: []attach.Want{want(7, "net1")}},
@@ -71,6 +75,7 @@ func TestRestartAttachesLate(t *testing.T) {
 }
 
 func TestRecordsOfAnEarlierBootAreDropped(t *testing.T) {
+	t.Attr("fault", "8")
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	text := b.record("a")
@@ -81,6 +86,7 @@ func TestRecordsOfAnEarlierBootAreDropped(t *testing.T) {
 }
 
 func TestBrokenRecordsAreSetAside(t *testing.T) {
+	t.Attr("fault", "28")
 	dir := t.TempDir()
 	start(t, attachtest.NewWorld(1, 1), dir)
 	for name, text := range map[string]string{
@@ -108,6 +114,7 @@ func TestResultsOfNobodyAreRemoved(t *testing.T) {
 }
 
 func TestUncleanVFsAreCleanedAtStart(t *testing.T) {
+	t.Attr("fault", "31")
 	w := attachtest.NewWorld(1, 2)
 	w.SetVLAN(attachtest.VFAddress(0, 1), 100)
 	start(t, w, t.TempDir()).eventually("")
@@ -115,6 +122,7 @@ func TestUncleanVFsAreCleanedAtStart(t *testing.T) {
 
 // TestLateReleaseMissesTheNextOwner: the release of a sandbox that has nothing any more changes nothing.
 func TestLateReleaseMissesTheNextOwner(t *testing.T) {
+	t.Attr("fault", "15")
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	b.Release("a")
@@ -175,6 +183,7 @@ func TestFailedLeaseFailsTheAttachment(t *testing.T) {
 // TestLostVFIsNotForgotten: the VF of a live pod is gone at the restart. No container starts without one: the pod gets
 // another.
 func TestLostVFIsNotForgotten(t *testing.T) {
+	t.Attr("fault", "22")
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	b.world.Remove(attachtest.VFAddress(0, 0))
@@ -194,6 +203,8 @@ func TestLostVFIsNotForgotten(t *testing.T) {
 
 // TestVFInTwoRecordsBelongsToTheOneThatHasIt: a kill between a VF's release and the end of its record.
 func TestVFInTwoRecordsBelongsToTheOneThatHasIt(t *testing.T) {
+	t.Attr("fault", "2")
+	t.Attr("fault", "15")
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	text := b.record("a")
@@ -221,6 +232,7 @@ func TestDrift(t *testing.T) {
 
 // TestLostRecordOfALivePod: the VFs that lie in the pod stay its own.
 func TestLostRecordOfALivePod(t *testing.T) {
+	t.Attr("fault", "28")
 	b := start(t, attachtest.NewWorld(1, 3), t.TempDir())
 	b.mustAttach("a", want(100, "net1"), want(200, "net2"))
 	if err := os.Remove(filepath.Join(b.dir, "sandboxes/a.json")); err != nil {
@@ -239,6 +251,8 @@ func TestLostRecordOfALivePod(t *testing.T) {
 
 // TestLostRecordOfAHalfServedPod: what is there is given back, and the pod is served anew.
 func TestLostRecordOfAHalfServedPod(t *testing.T) {
+	t.Attr("fault", "1")
+	t.Attr("fault", "28")
 	b := start(t, attachtest.NewWorld(1, 3), t.TempDir())
 	b.mustAttach("a", want(100, "net1"))
 	after := start(t, b.world, t.TempDir())

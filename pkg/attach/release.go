@@ -22,7 +22,7 @@ func (a *Attacher) withdraw(e *entry) {
 		defer close(withdrawn)
 		a.bringBack(e, ns)
 		if len(a.copyOf(e)) == 0 {
-			a.forget(e.sandbox.ID)
+			a.forget(e)
 		}
 	})
 }
@@ -51,7 +51,7 @@ func (a *Attacher) release(e *entry, ns *vf.Namespace) {
 	if len(a.copyOf(e)) > 0 {
 		return // the daemon ends; the next one goes on from the journal
 	}
-	a.forget(e.sandbox.ID)
+	a.forget(e)
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	delete(a.entries, e.sandbox.ID)
@@ -62,14 +62,15 @@ func (a *Attacher) release(e *entry, ns *vf.Namespace) {
 func (a *Attacher) bringBack(e *entry, ns *vf.Namespace) {
 	attachments := a.copyOf(e)
 	if len(attachments) > 0 {
-		a.putOrWarn(e)
+		a.putSoon(e)
 	}
 	var all, first sync.WaitGroup
 	for _, one := range attachments {
 		first.Add(1)
 		all.Go(func() {
-			err := a.releaseOne(e, one, ns)
-			first.Done()
+			tried := sync.OnceFunc(first.Done)
+			err := a.releaseOne(e, one, ns, tried)
+			tried()
 			for pause := a.times.Retry; err != nil; pause = min(2*pause, a.times.MaxRetry) {
 				select {
 				case <-a.ctx.Done():
@@ -77,8 +78,8 @@ func (a *Attacher) bringBack(e *entry, ns *vf.Namespace) {
 				case <-time.After(pause):
 				}
 				if one, ok := a.find(e, one.Address); ok {
-					a.putOrWarn(e)
-					err = a.releaseOne(e, one, nil)
+					a.putSoon(e)
+					err = a.releaseOne(e, one, nil, tried)
 				}
 			}
 		})
@@ -89,8 +90,8 @@ func (a *Attacher) bringBack(e *entry, ns *vf.Namespace) {
 }
 
 // releaseOne is one try: what the IPAM plugin gave, then the VF, each whatever becomes of the other. It is not cut short
-// by the daemon's end, only by its own time.
-func (a *Attacher) releaseOne(e *entry, one Attachment, ns *vf.Namespace) error {
+// by the daemon's end, only by its own time. It calls tried when it needs the namespace no more.
+func (a *Attacher) releaseOne(e *entry, one Attachment, ns *vf.Namespace, tried func()) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), a.times.Release)
 	defer cancel()
 	log := a.logOf(e.sandbox, one)
@@ -101,7 +102,7 @@ func (a *Attacher) releaseOne(e *entry, one Attachment, ns *vf.Namespace) error 
 		}
 	}
 	if !one.Freed {
-		err = a.releaseVF(ctx, e, one, ns, log)
+		err = a.releaseVF(ctx, e, one, ns, tried)
 	}
 	err = sentence([]error{err, leaseErr})
 	a.mutex.Lock()
@@ -121,14 +122,15 @@ func (a *Attacher) releaseOne(e *entry, one Attachment, ns *vf.Namespace) error 
 	return err
 }
 
-func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *vf.Namespace, log *logrus.Entry) error {
-	begun := time.Now()
+func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *vf.Namespace, tried func()) error {
+	begun, log := time.Now(), a.logOf(e.sandbox, one)
 	pf, known, ok := a.pool.Find(one.Address)
 	err := ErrGone
 	if ok {
 		one.Rest = known.Rest // as the config says now
 		err = a.workers.Do(ctx, one.PF, func() error { return a.device.Release(ctx, one, pf, ns) })
 	}
+	tried()
 	switch {
 	case errors.Is(err, ErrGone):
 		log.Warn("VF is gone; nothing to release")
@@ -141,7 +143,7 @@ func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *
 		a.settleAtRest(one, log)
 		// The journal first: the next owner's VF must not be found in our record after a kill.
 		a.markFreed(e, one.Address)
-		a.putOrWarn(e)
+		a.putOrWarn(context.WithoutCancel(ctx), e)
 		a.pool.Free(e.sandbox.ID, one.Address)
 		log.WithField("took", time.Since(begun).String()).Info("VF free")
 	}

@@ -2,6 +2,8 @@ package attach
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
@@ -79,6 +81,17 @@ func readMark(text string) (Resting, bool) {
 	return r, true
 }
 
+// fitName refuses what is no name to Linux, and what stands for every interface in /proc/sys/net.
 func fitName(name string) bool {
-	return name != "" && name != "." && name != ".." && len(name) <= maxInterfaceName && !strings.ContainsAny(name, "/%: \t\n\x00")
+	reserved := []string{"", ".", "..", "all", "default"}
+	return !slices.Contains(reserved, name) && len(name) <= maxInterfaceName && !strings.ContainsAny(name, "/%: \t\n\v\f\r\x00")
+}
+
+// printable is the name that an interface has, for the middle of a line. Its pod chose it, and the kernel takes nearly
+// every byte.
+func printable(name string) string {
+	if quoted := strconv.QuoteToASCII(name); quoted != `"`+name+`"` {
+		return quoted
+	}
+	return name
 }

@@ -48,14 +48,22 @@ func (e *entry) needsNone() bool {
 		!slices.ContainsFunc(e.attachments, func(one Attachment) bool { return one.Device != config.DeviceVFIO })
 }
 
-// identify writes down by what the sandbox is told from a later one.
-func (e *entry) identify(ns *vf.Namespace) {
+// identify writes down by what the sandbox is told from a later one, and has its end told.
+func (a *Attacher) identify(e *entry, ns *vf.Namespace) {
 	if ns != nil {
 		e.sandbox.NetNSInode = ns.Inode()
+		a.followEnd(e)
 		return
 	}
 	if start, err := vf.ProcessStart(e.sandbox.PID); err == nil && vf.SeesProcesses() {
 		e.sandbox.PIDStart = start
+	}
+}
+
+// followEnd has the end of the sandbox's network namespace told.
+func (a *Attacher) followEnd(e *entry) {
+	if a.follow != nil && e.sandbox.NetNS != "" {
+		a.follow(e.sandbox.NetNS)
 	}
 }
 

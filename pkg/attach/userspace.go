@@ -119,7 +119,10 @@ func (d Devices) Release(ctx context.Context, a Attachment, pf vf.PF, ns *vf.Nam
 		return err
 	}
 	if a.Whole && a.NumVFs == 0 {
-		before := d.Bound.read(a.Address)
+		before, err := d.Bound.read(a.Address)
+		if err != nil {
+			return err
+		}
 		a.NumVFs, a.VFNames = before.NumVFs, before.Names
 	}
 	if native(driver) && a.Rest == "" {

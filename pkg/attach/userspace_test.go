@@ -112,6 +112,7 @@ func (s *stuck) Attach(ctx context.Context, a *attach.Attachment, pf vf.PF, have
 
 // TestADriverThatHangs holds up the pods of its PF, and nothing else: neither other PFs' pods nor the end of the daemon.
 func TestADriverThatHangs(t *testing.T) {
+	t.Attr("fault", "29")
 	world := attachtest.NewWorld(2, 1)
 	device := &stuck{World: world, pf: vf.PCIAddress{Bus: 1}, answer: make(chan struct{})}
 	b := startWith(t, world, device, t.TempDir())
@@ -143,6 +144,8 @@ func TestADriverThatHangs(t *testing.T) {
 // TestUnseen: a VF that comes up while the daemon runs is offered as soon as it was found clean, and brought to rest before
 // that where it is not.
 func TestUnseen(t *testing.T) {
+	t.Attr("fault", "22")
+	t.Attr("fault", "31")
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("a", want(1, "net1"))
 	b.world.SetVLAN(attachtest.VFAddress(0, 1), 77)

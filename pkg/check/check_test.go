@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +87,8 @@ func TestBadNode(t *testing.T) {
 
 func TestContainerdSettings(t *testing.T) {
 	for _, c := range []struct{ name, text, drop, want string }{
+		{"version 1", "disabled_plugins = []\n", "", "warning containerd's NRI\nwarning required_plugins"},
+		{"version 4", "version = 4\n", "", "ok containerd's NRI\nwarning required_plugins"},
 		{"silent version 2", "version = 2\n", "", "warning containerd's NRI\nwarning required_plugins"},
 		{"silent version 3", "version = 3\n", "", "ok containerd's NRI\nwarning required_plugins"},
 		{"no connections", "version = 3\n[plugins.'io.containerd.nri.v1.nri']\ndisable_connections = true\n", "",
@@ -106,6 +109,51 @@ func TestContainerdSettings(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestContainerdMends: a config with the lines that check prints is one that check has nothing against.
+func TestContainerdMends(t *testing.T) {
+	for _, text := range []string{
+		"", "version = 2\n", "version = 3\n", "version = 4\n", "version = 2\n[plugins.'io.containerd.nri.v1.nri'.default_validator]\nrequired_plugins = ['other']\n",
+	} {
+		dir := t.TempDir()
+		main := filepath.Join(dir, "config.toml")
+		if text != "" {
+			write(t, main, text)
+		}
+		drops, mended := 0, ""
+		for _, one := range checkContainerd(main) {
+			if one.Status == OK && (text != "" || one.Mend == "") {
+				continue
+			}
+			before, lines, found := strings.Cut(one.Mend, ":\n")
+			if !found || !strings.Contains(before, main) {
+				t.Fatalf("the mend %q has no lines for %s", one.Mend, main)
+			}
+			if one.Subject == "required_plugins" && !strings.Contains(before, "2.2 and later") {
+				t.Errorf("%q does not say which containerd it is for", before)
+			}
+			if text != "" {
+				write(t, filepath.Join(dir, fmt.Sprintf("%d.toml", drops)), lines)
+			} else {
+				mended = lines
+			}
+			drops++
+		}
+		if drops == 0 {
+			t.Fatalf("nothing is to be mended of %q", text)
+		}
+		write(t, main, strings.Replace(text, "\n", "\nimports = ['[0-9].toml']\n", 1)+mended)
+		for _, one := range checkContainerd(main) {
+			if one.Status != OK {
+				t.Errorf("%q is mended, and check says %+v", text, one)
+			}
+		}
+		if all, err := readContainerd(main); err != nil || all.Version < 2 || strings.Contains(text, "other") &&
+			!slices.Equal(all.Plugins[nriPlugin].Validator.RequiredPlugins, []string{"other", "nri-sriov"}) {
+			t.Errorf("%q became %+v, %v", text, all, err)
+		}
 	}
 }
 

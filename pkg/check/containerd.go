@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -39,8 +40,9 @@ type validatorTOML struct {
 func checkContainerd(path string) []Finding {
 	all, err := readContainerd(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return append([]Finding{{OK, subjectContainerd, path + " does not exist: containerd's defaults, with NRI on from 2.0 on and off in 1.7", ""}},
-			checkRequired(pluginTOML{}))
+		return append([]Finding{{OK, subjectContainerd, path + " does not exist: containerd's defaults, with NRI on from 2.0 on and off in 1.7",
+			fmt.Sprintf("for containerd 1.7, write %s:\nversion = 2\n%s", path, linesNRI("disable = false"))}},
+			checkRequired(path, "version = 3\n", nil))
 	}
 	if err != nil {
 		return []Finding{{Warning, subjectContainerd, err.Error(), "say --containerd-config"}}
@@ -48,41 +50,65 @@ func checkContainerd(path string) []Finding {
 	nri := all.Plugins[nriPlugin]
 	var findings []Finding
 	switch {
+	case all.Version < 2:
+		findings = append(findings, Finding{Warning, subjectContainerd, path + " is of config version 1, whose tables have other names: containerd 1.7 has NRI off then",
+			fmt.Sprintf("rewrite %s as containerd config migrate prints it, so that it says:\nversion = 2\n%s", path, linesNRI("disable = false"))})
 	case nri.Disable != nil && *nri.Disable:
-		findings = append(findings, Finding{Failure, subjectContainerd, "is off", fmt.Sprintf("in %s: [plugins.%q] disable = false", path, nriPlugin)})
-	case nri.Disable == nil && all.Version < 3:
+		findings = append(findings, Finding{Failure, subjectContainerd, "is off", mendNRI(path, "disable = false")})
+	case nri.Disable == nil && all.Version == 2:
 		findings = append(findings, Finding{Warning, subjectContainerd, "is on by default in containerd 2, off in 1.7; the config says nothing",
-			fmt.Sprintf("in %s: [plugins.%q] disable = false", path, nriPlugin)})
+			mendNRI(path, "disable = false")})
 	default:
 		findings = append(findings, Finding{OK, subjectContainerd, "is on", ""})
 	}
 	if nri.DisableConnections != nil && *nri.DisableConnections {
 		findings = append(findings, Finding{Failure, subjectContainerd, "takes no connections: only pre-installed plugins work",
-			"disable_connections = false, or install nri-sriov in /opt/nri/plugins"})
+			"install nri-sriov in /opt/nri/plugins, or " + mendNRI(path, "disable_connections = false")})
 	}
 	if nri.RequestTimeout != "" {
-		findings = append(findings, checkTimeout(nri.RequestTimeout))
+		findings = append(findings, checkTimeout(path, nri.RequestTimeout))
 	}
-	return append(findings, checkRequired(nri))
+	return append(findings, checkRequired(path, "", nri.Validator))
 }
 
-func checkTimeout(text string) Finding {
+// linesNRI are lines of containerd's config, which are the same in its versions 2 and later.
+func linesNRI(settings ...string) string { return linesOf("", settings) }
+
+func linesOf(table string, settings []string) string {
+	return fmt.Sprintf("[plugins.%q%s]\n  %s", nriPlugin, table, strings.Join(settings, "\n  "))
+}
+
+// mendNRI says which lines the config is to have; a table that is there already cannot be there twice.
+func mendNRI(path string, settings ...string) string {
+	return fmt.Sprintf("in %s or a file that it imports, say this (in the table, where it is there already), and restart containerd:\n%s", path, linesNRI(settings...))
+}
+
+func checkTimeout(path, text string) Finding {
 	timeout, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return Finding{Failure, subjectContainerd, fmt.Sprintf("plugin_request_timeout %q is no duration", text), `plugin_request_timeout = "2s"`}
+		return Finding{Failure, subjectContainerd, fmt.Sprintf("plugin_request_timeout %q is no duration", text), mendNRI(path, `plugin_request_timeout = "2s"`)}
 	case timeout < time.Second:
-		return Finding{Warning, subjectContainerd, fmt.Sprintf("plugin_request_timeout %s leaves the gate %s", timeout, timeout*7/10), `plugin_request_timeout = "2s" is the default`}
+		return Finding{Warning, subjectContainerd, fmt.Sprintf("plugin_request_timeout %s leaves the gate %s", timeout, timeout*7/10), mendNRI(path, `plugin_request_timeout = "2s"`)}
 	}
 	return Finding{OK, subjectContainerd, "plugin_request_timeout is " + timeout.String(), ""}
 }
 
-func checkRequired(nri pluginTOML) Finding {
-	if nri.Validator != nil && nri.Validator.Enable && slices.Contains(nri.Validator.RequiredPlugins, "nri-sriov") {
-		return Finding{OK, "required_plugins", "no container starts while nri-sriov is away", ""}
+// checkRequired begins the lines that it prints with those that the file lacks.
+func checkRequired(path, begin string, validator *validatorTOML) Finding {
+	if validator != nil && validator.Enable && slices.Contains(validator.RequiredPlugins, "nri-sriov") {
+		return Finding{OK, "required_plugins", "no container starts while nri-sriov is away (needs containerd 2.2 or later; those before do not read it)", ""}
 	}
+	var plugins []string
+	if validator != nil {
+		plugins = slices.Clone(validator.RequiredPlugins)
+	}
+	if !slices.Contains(plugins, "nri-sriov") {
+		plugins = append(plugins, "nri-sriov")
+	}
+	lines := begin + linesOf(".default_validator", []string{"enable = true", fmt.Sprintf(`required_plugins = ["%s"]`, strings.Join(plugins, `", "`))})
 	return Finding{Warning, "required_plugins", "pods that start while nri-sriov is away start without their VFs, and get them late",
-		fmt.Sprintf("containerd 2.2 and later: [plugins.%q.default_validator] enable = true, required_plugins = [\"nri-sriov\"]", nriPlugin)}
+		fmt.Sprintf("containerd 2.2 and later only: in %s or a file that it imports, say this (in the table, where it is there already), and restart containerd:\n%s", path, lines)}
 }
 
 // readContainerd reads the file and its imports; what comes later wins, as in containerd.

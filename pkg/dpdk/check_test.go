@@ -17,6 +17,7 @@ import (
 )
 
 func TestReset(t *testing.T) {
+	t.Attr("fault", "32")
 	tests := []struct {
 		name, driver string
 		change       func(*dpdktest.Kernel, *dpdk.Host)

@@ -26,6 +26,8 @@ func killedAfter(kernel *dpdktest.Kernel, writes int) func(name, text string) er
 // Whatever was begun and cut short before, in whatever state the device was found: Bind, Restore and Unbind reach their
 // end, and doing it again writes nothing.
 func TestAnyPrefixConverges(t *testing.T) {
+	t.Attr("fault", "1")
+	t.Attr("fault", "2")
 	drivers := []string{"", "igbvf", "vfio-pci", "igb_uio"}
 	rapid.Check(t, func(rt *rapid.T) {
 		kernel := dpdktest.New(t, drivers[1:]...)

@@ -172,6 +172,7 @@ func TestBindWaitsForTheContextAtMost(t *testing.T) {
 
 // Somebody else unbinds the device in the same moment.
 func TestUnbindWhatIsUnboundMeanwhile(t *testing.T) {
+	t.Attr("fault", "20")
 	kernel := node(t)
 	host := open(t, kernel)
 	dpdk.Writes(host, func(name, text string) error {
@@ -191,6 +192,7 @@ func TestUnbindWhatIsUnboundMeanwhile(t *testing.T) {
 // The kernel holds a write for as long as somebody has the device open. Its caller waits, with or without a context;
 // other devices do not.
 func TestUnbindThatHangs(t *testing.T) {
+	t.Attr("fault", "29")
 	kernel := node(t)
 	kernel.AddDevice(second, dpdktest.Device{Driver: "igbvf", Native: "igbvf", Group: 13})
 	host := open(t, kernel)
@@ -222,6 +224,7 @@ func TestUnbindThatHangs(t *testing.T) {
 
 // A driver that is quicker than the one that was asked for keeps the device, and is named.
 func TestRestoreToWhatIsNotItsDriver(t *testing.T) {
+	t.Attr("fault", "20")
 	kernel := node(t)
 	host := open(t, kernel)
 	said(t, host.Restore(t.Context(), address(t, first), "igb"), "igbvf was faster than igb")

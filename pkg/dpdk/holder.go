@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Holder is a process that has a device node open.
@@ -70,7 +72,7 @@ func scan(ctx context.Context, procDir string, paths []string) ([]Holder, error)
 		}
 		comm, _ := proc.ReadFile(path.Join(name, "comm")) // a name for the error message, no more
 		for _, each := range held {
-			found = append(found, Holder{pid, strings.TrimSpace(string(comm)), each})
+			found = append(found, Holder{pid, processName(comm), each})
 		}
 	}
 	slices.SortFunc(found, func(a, b Holder) int { return a.PID - b.PID })
@@ -78,6 +80,16 @@ func scan(ctx context.Context, procDir string, paths []string) ([]Holder, error)
 		return found, fmt.Errorf("processes whose open files may not be read: %d: run as root", hidden)
 	}
 	return found, nil
+}
+
+// processName is what a process calls itself, which may be anything, made fit for the middle of a line.
+func processName(comm []byte) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, strings.TrimSuffix(string(comm), "\n"))
 }
 
 // heldBy tells which of the paths a process has open, each once. It reads in batches: a process may have a million files

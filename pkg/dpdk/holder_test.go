@@ -111,3 +111,22 @@ func TestHoldersHidden(t *testing.T) {
 		t.Errorf("holders %v", holders)
 	}
 }
+
+// TestHoldersThatCallThemselvesAnything: a process of a pod chooses its own name.
+func TestHoldersThatCallThemselvesAnything(t *testing.T) {
+	proc := t.TempDir()
+	for pid, comm := range map[string]string{"1": "a\nlevel=error", "2": "\x1b[2Jroot", "3": "\xff\xfe", "4": " a b ", "5": ""} {
+		process(t, proc, pid, comm, "/dev/vfio/12")
+	}
+	holders, err := dpdk.Holders(t.Context(), proc, "/dev/vfio/12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, one := range holders {
+		names = append(names, one.Comm)
+	}
+	if diff := cmp.Diff([]string{"a?level=error", "?[2Jroot", "??", " a b ", ""}, names); diff != "" {
+		t.Error(diff)
+	}
+}

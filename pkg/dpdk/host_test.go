@@ -122,6 +122,7 @@ func TestWriteNeverCreates(t *testing.T) {
 
 // A pollable file that answers EAGAIN stands for sysfs's: os.File.Write would wait until it is ready, here for ever.
 func TestWriteSaysTryAgain(t *testing.T) {
+	t.Attr("fault", "24")
 	kernel := node(t)
 	host := open(t, kernel)
 	name := filepath.Join(kernel.Dir, "full")

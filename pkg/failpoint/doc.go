@@ -3,8 +3,9 @@
 // nothing.
 //
 // With the tag, the variable NRI_SRIOV_FAILPOINT names a kind of step and a count, such as kernel:3: after the third step
-// of that kind the process ends itself with SIGKILL. The file that NRI_SRIOV_FAILPOINT_ARM names must be there, so that a
-// test chooses from when on is counted.
+// of that kind the process ends itself with SIGKILL. kernel:3:stall=10s has that step take ten seconds longer instead, as a
+// driver or a disk may; each in the place of the number is every step. The file that NRI_SRIOV_FAILPOINT_ARM names must be
+// there, so that a test chooses from when on is counted.
 //
 // It imports nothing of ours.
 package failpoint

@@ -5,28 +5,31 @@ package failpoint
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
-// Step tells that a step of a kind was done, after which the process may be killed.
+// Step tells that a step of a kind was done, at which something may happen to the process.
 func Step(kind string) {
 	plan := load()
-	if plan.kind != kind && plan.kind != "any" {
+	if !plan.of(kind) {
 		return
 	}
 	if _, err := os.Stat(plan.arm); plan.arm != "" && err != nil {
 		return
 	}
-	mutex.Lock()
-	defer mutex.Unlock()
-	if count++; count == plan.at {
-		fmt.Fprintf(os.Stderr, "failpoint: killed after step %d of kind %s\n", count, plan.kind)
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // until the signal has come
+	if !plan.each && counted() != plan.at {
+		return
 	}
+	if plan.stall > 0 {
+		fmt.Fprintf(os.Stderr, "failpoint: stalled for %s after a step of kind %s\n", plan.stall, kind)
+		time.Sleep(plan.stall)
+		return
+	}
+	fmt.Fprintf(os.Stderr, "failpoint: killed after step %d of kind %s\n", plan.at, plan.kind)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // until the signal has come
 }
 
 var (
@@ -34,17 +37,19 @@ var (
 	count int
 )
 
-type plan struct {
-	kind string
-	at   int
-	arm  string
+func counted() int {
+	mutex.Lock()
+	defer mutex.Unlock()
+	count++
+	return count
 }
 
+// load reads the plan once. A text that makes no sense ends the process: a test must not pass because nothing happened.
 var load = sync.OnceValue(func() plan {
-	kind, number, _ := strings.Cut(os.Getenv("NRI_SRIOV_FAILPOINT"), ":")
-	at, err := strconv.Atoi(number)
+	plan, err := parse(os.Getenv("NRI_SRIOV_FAILPOINT"))
 	if err != nil {
-		return plan{}
+		panic(err)
 	}
-	return plan{kind: kind, at: at, arm: os.Getenv("NRI_SRIOV_FAILPOINT_ARM")}
+	plan.arm = os.Getenv("NRI_SRIOV_FAILPOINT_ARM")
+	return plan
 })

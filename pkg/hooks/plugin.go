@@ -51,13 +51,18 @@ type Plugin struct {
 	timeout func() time.Duration
 	request atomic.Int64
 
-	node atomic.Pointer[Node]
+	node     atomic.Pointer[Node]
+	observer atomic.Pointer[Observer]
+	// served tells whether another daemon serves the node; see StandAside.
+	served func(ctx context.Context) bool
 
 	// mutex guards last, the runtime's list that came before the node was ready.
 	mutex sync.Mutex
 	last  []*api.PodSandbox
 	// synchronised tells whether the runtime's list came since the last connection.
 	synchronised atomic.Bool
+	// atGate tells that a refusal is left to the gate, for the runtime's sake; see leaksRefused.
+	atGate atomic.Bool
 }
 
 // New makes a plugin that refuses requests until it is told of a ready node. configure may be nil.
@@ -91,6 +96,7 @@ func (p *Plugin) Synchronised() bool { return p.synchronised.Load() }
 // Configure takes the config of a plugin that the runtime started; others bring their own.
 func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (api.EventMask, error) {
 	p.request.Store(int64(p.timeout()))
+	p.atGate.Store(leaksRefused(runtime, version))
 	log := p.log.WithFields(logrus.Fields{"runtime": runtime, "version": version, "timeout": p.timeout().String()})
 	if p.configure != nil {
 		if err := p.configure(text); err != nil {
@@ -99,11 +105,15 @@ func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (ap
 		}
 	}
 	log.Info("connected to the runtime")
+	if p.atGate.Load() {
+		log.Warn("this runtime leaks sandboxes that are refused; refused pods are held back at their containers instead")
+	}
 	return 0, nil
 }
 
 // Synchronize takes the runtime's list of sandboxes, and starts to make the node true to it.
 func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, _ []*api.Container) ([]*api.ContainerUpdate, error) {
+	defer p.answered("Synchronize", nil, time.Now())
 	p.mutex.Lock()
 	node := p.node.Load()
 	if node == nil {
@@ -149,13 +159,17 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
 }
 
 // RunPodSandbox reads the pod's request, authorises it, claims VFs and starts the kernel's work. It waits for nothing.
-func (p *Plugin) RunPodSandbox(_ context.Context, pod *api.PodSandbox) error {
+func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	f := factsOf(pod)
-	if !f.asks {
+	if !f.asks || p.aside(ctx, pod) {
 		return nil
 	}
+	defer p.answered("RunPodSandbox", pod, time.Now())
 	if err := p.attach(f); err != nil {
 		p.logOf(f).WithError(err).Warn("pod refused")
+		if p.atGate.Load() {
+			return nil // nothing is kept of it; the gate asks anew, and says what is true then
+		}
 		return f.refusal(err)
 	}
 	return nil
@@ -180,6 +194,10 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, conta
 	if !f.asks && (node == nil || !node.Attacher.Known(f.id)) {
 		return nil, nil, nil
 	}
+	if node == nil && p.aside(ctx, pod) {
+		return nil, nil, nil
+	}
+	defer p.answered("CreateContainer", pod, time.Now())
 	adjustment, err := p.admit(ctx, f, node, container)
 	if err != nil {
 		p.logOf(f).WithField("container", container.GetName()).WithError(err).Warn("container held back")
@@ -194,6 +212,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	if node == nil {
 		return nil, errors.New("the daemon is still starting; the container is tried again")
 	}
+	begun := time.Now()
 	attachments, err := node.Attacher.Ready(ctx, f.id)
 	if errors.Is(err, attach.ErrUnknownSandbox) {
 		// The sandbox ran while the daemon was away.
@@ -202,6 +221,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 		}
 		attachments, err = node.Attacher.Ready(ctx, f.id)
 	}
+	p.waited(begun)
 	if err != nil {
 		return nil, err
 	}
@@ -230,17 +250,22 @@ func inTime(ctx context.Context, do func() (*api.ContainerAdjustment, error)) (*
 
 // StopPodSandbox hands the sandbox over for release.
 func (p *Plugin) StopPodSandbox(_ context.Context, pod *api.PodSandbox) error {
-	return p.release(pod)
+	return p.release("StopPodSandbox", pod)
 }
 
 // RemovePodSandbox does the same: it also comes without a stop before it.
 func (p *Plugin) RemovePodSandbox(_ context.Context, pod *api.PodSandbox) error {
-	return p.release(pod)
+	return p.release("RemovePodSandbox", pod)
 }
 
-func (p *Plugin) release(pod *api.PodSandbox) error {
-	if node := p.node.Load(); node != nil {
+func (p *Plugin) release(hook string, pod *api.PodSandbox) error {
+	begun := time.Now()
+	p.mutex.Lock()
+	p.forget(pod)
+	p.mutex.Unlock()
+	if node := p.node.Load(); node != nil && node.Attacher.Known(pod.GetId()) {
 		node.Attacher.Release(pod.GetId())
+		p.answered(hook, pod, begun)
 	}
 	return nil
 }
@@ -251,5 +276,5 @@ func (p *Plugin) logOf(f sandboxFacts) *logrus.Entry {
 
 // refusal is the sentence that the kubelet shows to the pod's owner.
 func (f sandboxFacts) refusal(err error) error {
-	return fmt.Errorf("nri-sriov: pod %s/%s: %w", f.namespace, f.name, err)
+	return fmt.Errorf("nri-sriov: pod %s/%s: %w", printable(f.namespace), printable(f.name), err)
 }

@@ -25,13 +25,15 @@ import (
 
 // runtime is the runtime's side of NRI in this process, with the plugin connected to it over a socket.
 type runtime struct {
-	*testing.T
+	testing.TB
 	*adaptation.Adaptation
 	world  *attachtest.World
 	pool   *inventory.Pool
 	plugin *hooks.Plugin
 	node   *hooks.Node
 	dir    string
+	// listing is what the runtime's list of pods took, until the plugin had answered.
+	listing time.Duration
 }
 
 const testConfig = `
@@ -52,7 +54,7 @@ networks:
 `
 
 // newRuntime starts a runtime with pods running already, and the plugin; the node becomes ready with ready.
-func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox, ready bool) *runtime {
+func newRuntime(t testing.TB, world *attachtest.World, running []*api.PodSandbox, ready bool) *runtime {
 	t.Helper()
 	// t.TempDir would make the socket's path longer than the system allows.
 	dir, err := os.MkdirTemp("", "nri")
@@ -60,16 +62,25 @@ func newRuntime(t *testing.T, world *attachtest.World, running []*api.PodSandbox
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return newRuntimeIn(t, dir, world, running, ready)
+}
+
+// newRuntimeIn is newRuntime with a folder in which a daemon may have left records.
+func newRuntimeIn(t testing.TB, dir string, world *attachtest.World, running []*api.PodSandbox, ready bool) *runtime {
+	t.Helper()
+	var err error
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &runtime{T: t, world: world, pool: inventory.NewPool(isolated(world.Providers())), dir: dir, plugin: hooks.New(log, nil)}
+	r := &runtime{TB: t, world: world, pool: inventory.NewPool(isolated(world.Providers())), dir: dir, plugin: hooks.New(log, nil)}
 	r.node = newNode(ctx, t, r, log)
 	if ready {
 		r.plugin.Start(r.node)
 	}
 	sync := func(ctx context.Context, cb adaptation.SyncCB) error {
+		begun := time.Now()
 		_, err := cb(ctx, running, nil)
+		r.listing = time.Since(begun)
 		return err
 	}
 	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
@@ -106,7 +117,7 @@ func isolated(providers []*inventory.Provider) []*inventory.Provider {
 	return providers
 }
 
-func newNode(ctx context.Context, t *testing.T, r *runtime, log *logrus.Logger) *hooks.Node {
+func newNode(ctx context.Context, t testing.TB, r *runtime, log *logrus.Logger) *hooks.Node {
 	t.Helper()
 	node, err := config.Parse("test.yaml", []byte(testConfig))
 	if err != nil {
@@ -124,6 +135,11 @@ func newNode(ctx context.Context, t *testing.T, r *runtime, log *logrus.Logger) 
 		Pool: r.pool, Journal: records, Results: results, Device: r.world, Address: r.world, Announce: r.world, Settings: r.world.SettingsOf, Open: vf.OpenNamespace,
 		Times: attach.DefaultTimes(), Log: log,
 	})
+	loaded, _, err := records.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	attacher.Recover(loaded)
 	return &hooks.Node{Config: node, Attacher: attacher, Results: results}
 }
 

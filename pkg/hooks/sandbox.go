@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/cni"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/request"
+	"github.com/nri-sriov/nri-sriov/pkg/strictyaml"
 )
 
 // sandboxFacts is what the runtime says of a sandbox.
@@ -59,6 +63,23 @@ func (f sandboxFacts) sandbox(node *Node) attach.Sandbox {
 	return s
 }
 
+// printable is a text of the runtime's for the middle of a line: as it is, or in quotes where it could end the line or hide
+// a part of it.
+func printable(text string) string {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) && len(text) <= 253 {
+		return text
+	}
+	return strictyaml.Quote(text)
+}
+
+// checkNetNS refuses what no runtime calls a network namespace. What lies there is looked at when it is opened.
+func checkNetNS(name string) error {
+	if name == "" || path.IsAbs(name) && path.Clean(name) == name && printable(name) == name {
+		return nil
+	}
+	return fmt.Errorf("%s is not the path of a network namespace", strictyaml.Quote(name))
+}
+
 // idForm is what may become part of a path.
 var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
 
@@ -66,6 +87,9 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
 func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bool, err error) {
 	if !idForm.MatchString(f.id) {
 		return nil, false, fmt.Errorf("sandbox id %q is not fit for a file name", f.id)
+	}
+	if err := checkNetNS(f.netns); err != nil {
+		return nil, false, err
 	}
 	pod, err := request.Parse(f.networks, f.grouping)
 	if err != nil {

@@ -157,6 +157,7 @@ func TestBarredVFsAreNotFreedByTheirOwners(t *testing.T) {
 
 // TestClaimsNeverOverlap: whatever is claimed and given back, no VF has two owners, and no PF gives more than it has.
 func TestClaimsNeverOverlap(t *testing.T) {
+	t.Attr("fault", "16")
 	rapid.Check(t, func(t *rapid.T) {
 		n := node(rapid.SliceOfN(rapid.IntRange(0, 5), 1, 4).Draw(t, "vfs"))
 		for _, one := range n {
@@ -249,6 +250,7 @@ func TestHostileRequestsEndSoon(t *testing.T) {
 // TestSandboxesRaceForVFs: 64 sandboxes want 14 VFs at the same time, some two at once. Each VF has one owner, each sandbox
 // all that it asked for or nothing, and the refused are told why.
 func TestSandboxesRaceForVFs(t *testing.T) {
+	t.Attr("fault", "16")
 	p := NewPool(node([]int{7, 7}))
 	var all sync.WaitGroup
 	var mutex sync.Mutex

@@ -62,6 +62,7 @@ func TestRefreshOfTheSameNode(t *testing.T) {
 
 // TestVFsComeAndGo: new ones are looked at first, free ones leave, one that a pod has stays and is told of once.
 func TestVFsComeAndGo(t *testing.T) {
+	t.Attr("fault", "22")
 	p := NewPool(node([]int{2}))
 	owned := claimOne(t, p, "a")
 	claim, err := p.Claim(Request{Sandbox: "b", Groups: []Group{group(1)}})
@@ -117,6 +118,7 @@ func TestVFsComeAndGo(t *testing.T) {
 
 // TestVFThatIsBack: another device at the address of one that a pod has had is not the pod's.
 func TestVFThatIsBack(t *testing.T) {
+	t.Attr("fault", "22")
 	instance := func(number uint64) []*Provider {
 		n := node([]int{1})
 		n[0].VFs[0].Instance = number
@@ -210,6 +212,7 @@ func withWhole(n []*Provider) []*Provider {
 
 // TestPFThatAPodHas: while it is away a reading says nothing about it but that its VFs are no more.
 func TestPFThatAPodHas(t *testing.T) {
+	t.Attr("fault", "23")
 	p := NewPool(withWhole(node([]int{2, 0})))
 	claim, err := p.Claim(Request{Sandbox: "a", Groups: []Group{{Name: "nic", Count: 1, Whole: true}}})
 	if err != nil || claim.VFs[0][0].Address.Bus != 1 {

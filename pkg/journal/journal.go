@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,15 +9,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/nri-sriov/nri-sriov/pkg/failpoint"
 )
 
+// Version is the form of records that Put writes; see the package.
+const Version = 2
+
 const (
-	version    = 1
 	folder     = "sandboxes"
 	suffix     = ".json"
-	setAside   = ".broken"
+	draft      = ".draft-"
 	maxRecord  = 1 << 20
 	bootIDFile = "/proc/sys/kernel/random/boot_id"
 )
@@ -27,42 +29,36 @@ const (
 type Journal struct {
 	dir    string
 	bootID string
+
+	// paying is held while what is owed is written.
+	paying sync.Mutex
+
+	// mutex guards the rest.
+	mutex    sync.Mutex
+	trouble  error
+	errors   int
+	setAside int
+	// owed is what should lie there by sandbox, and does not; nil is nothing.
+	owed map[string][]byte
+	// kept are sandboxes whose record is of a later version.
+	kept map[string]bool
+	// probing is closed when the probe under way has ended.
+	probing chan struct{}
 }
 
-// envelope is the file form of a record.
-type envelope struct {
-	Version int             `json:"version"`
-	BootID  string          `json:"bootID"`
-	Record  json.RawMessage `json:"record"`
-}
-
-// Record is one record that was read back.
-type Record struct {
-	// Sandbox is the id it was put under.
-	Sandbox string
-	// Value is what was put.
-	Value json.RawMessage
-	// Earlier tells that the record is of an earlier boot.
-	Earlier bool
-}
-
-// Broken is a record that could not be read and was set aside.
-type Broken struct {
-	// Path is where the file lies now.
-	Path string
-	// Reason says what is wrong with it.
-	Reason error
-}
-
-// Open makes the folder of records below the state folder and reads the boot id.
+// Open opens the records below the state folder and reads the boot id. That the folder cannot be made is no error, but
+// Trouble.
 func Open(stateDir string) (*Journal, error) {
 	id, err := os.ReadFile(bootIDFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the boot id: %w", err)
 	}
-	j := &Journal{dir: filepath.Join(stateDir, folder), bootID: strings.TrimSpace(string(id))}
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the journal: %w", err)
+	j := &Journal{
+		dir: filepath.Join(stateDir, folder), bootID: strings.TrimSpace(string(id)),
+		owed: map[string][]byte{}, kept: map[string]bool{},
+	}
+	if err := j.makeDir(); err != nil {
+		j.note(Trouble(j.dir, err))
 	}
 	return j, nil
 }
@@ -73,37 +69,23 @@ func (j *Journal) Put(sandbox string, value any) error {
 	if err != nil {
 		return err
 	}
-	if err := j.put(name, value); err != nil {
+	text, err := j.wrap(value)
+	if err == nil {
+		err = j.change(sandbox, name, text)
+	}
+	if err != nil {
 		return fmt.Errorf("write the journal of sandbox %s: %w", sandbox, err)
 	}
 	return nil
 }
 
-func (j *Journal) put(name string, value any) error {
+func (j *Journal) wrap(value any) ([]byte, error) {
 	record, err := json.Marshal(value)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	text, err := json.Marshal(envelope{Version: version, BootID: j.bootID, Record: record})
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
-		return err
-	}
-	draft, err := os.CreateTemp(j.dir, ".draft-*")
-	if err != nil {
-		return err
-	}
-	_, err = draft.Write(append(text, '\n'))
-	if err = errors.Join(err, draft.Close()); err == nil {
-		err = os.Rename(draft.Name(), name)
-		failpoint.Step(failpoint.Disk)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(draft.Name()))
-	}
-	return nil
+	text, err := json.Marshal(envelope{Version: Version, BootID: j.bootID, Record: record})
+	return append(text, '\n'), err
 }
 
 // Delete removes the record of a sandbox; one that is not there is success.
@@ -112,93 +94,89 @@ func (j *Journal) Delete(sandbox string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := j.change(sandbox, name, nil); err != nil {
 		return fmt.Errorf("delete the journal of sandbox %s: %w", sandbox, err)
 	}
-	failpoint.Step(failpoint.Disk)
 	return nil
 }
 
-// Load reads all records. One that cannot be read is renamed to *.broken, reported, and stands in nobody's way.
-// Drafts that a killed daemon left are removed.
-func (j *Journal) Load() ([]Record, []Broken, error) {
-	entries, err := os.ReadDir(j.dir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the journal: %w", err)
+// change makes the record of a sandbox be a text, nil for none. What is owed to others comes before a record, and what
+// could not be done is owed.
+func (j *Journal) change(sandbox, name string, text []byte) error {
+	if j.isKept(sandbox) {
+		return fmt.Errorf("%s: %w", name, ErrLater)
 	}
-	var records []Record
-	var broken []Broken
-	for _, entry := range entries {
-		name := filepath.Join(j.dir, entry.Name())
-		if strings.HasPrefix(entry.Name(), ".draft-") {
-			_ = os.Remove(name) // what stays is tried again at the next start
-			continue
-		}
-		sandbox, ok := strings.CutSuffix(entry.Name(), suffix)
-		if !ok {
-			continue
-		}
-		record, err := j.load(name, sandbox)
-		if err != nil {
-			aside := name + setAside
-			broken = append(broken, Broken{Path: aside, Reason: errors.Join(err, os.Rename(name, aside))})
-			continue
-		}
-		records = append(records, record)
+	j.supersede(sandbox)
+	var err error
+	if text == nil {
+		err = remove(name)
+	} else if err = j.pay(sandbox); err == nil {
+		err = j.put(name, text)
 	}
-	return records, broken, nil
+	if err == nil {
+		return nil
+	}
+	_, lies := os.Lstat(name)
+	err = Trouble(j.dir, err)
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
+	if !errors.Is(lies, fs.ErrNotExist) {
+		j.owed[sandbox] = text
+	}
+	j.trouble = err
+	j.errors++
+	return err
 }
 
-// Read reads the records below a state folder and changes nothing: broken ones are left out, and no folder is no record.
-func Read(stateDir string) ([]Record, error) {
-	id, err := os.ReadFile(bootIDFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the boot id: %w", err)
+func (j *Journal) put(name string, text []byte) error {
+	if err := j.makeDir(); err != nil {
+		return err
 	}
-	j := &Journal{dir: filepath.Join(stateDir, folder), bootID: strings.TrimSpace(string(id))}
-	entries, err := os.ReadDir(j.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the journal: %w", err)
-	}
-	var records []Record
-	for _, entry := range entries {
-		if sandbox, ok := strings.CutSuffix(entry.Name(), suffix); ok {
-			if record, err := j.load(filepath.Join(j.dir, entry.Name()), sandbox); err == nil {
-				records = append(records, record)
-			}
-		}
-	}
-	return records, nil
+	return j.write(text, func(written string) error {
+		err := os.Rename(written, name)
+		failpoint.Step(failpoint.Disk)
+		return err
+	})
 }
 
-func (j *Journal) load(name, sandbox string) (Record, error) {
-	if _, err := j.path(sandbox); err != nil {
-		return Record{}, err
+// makeDir makes the folder. The one above is not only ours to read.
+func (j *Journal) makeDir() error {
+	if err := os.MkdirAll(filepath.Dir(j.dir), 0o755); err != nil {
+		return err
 	}
-	info, err := os.Lstat(name)
+	return os.MkdirAll(j.dir, 0o700)
+}
+
+// write writes a text into a file of its own and has it used; what is not used is removed.
+func (j *Journal) write(text []byte, use func(name string) error) error {
+	file, err := os.CreateTemp(j.dir, draft+"*")
 	if err != nil {
-		return Record{}, err
+		return err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxRecord {
-		return Record{}, fmt.Errorf("no regular file of at most %d bytes", maxRecord)
+	_, err = file.Write(text)
+	if closed := file.Close(); err == nil {
+		err = closed
 	}
-	text, err := os.ReadFile(name)
+	if err == nil {
+		err = use(file.Name())
+	}
 	if err != nil {
-		return Record{}, err
+		_ = os.Remove(file.Name()) // the next start tries again
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	var e envelope
-	if err := decoder.Decode(&e); err != nil {
-		return Record{}, err
+	return err
+}
+
+// remove removes a file. It looks first: a read-only disk refuses to remove what is not there.
+func remove(name string) error {
+	_, err := os.Lstat(name)
+	if err == nil {
+		err = os.Remove(name)
+		failpoint.Step(failpoint.Disk)
 	}
-	if e.Version != version {
-		return Record{}, fmt.Errorf("version %d, this daemon writes %d", e.Version, version)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	if len(e.Record) == 0 || e.BootID == "" {
-		return Record{}, errors.New("incomplete record")
-	}
-	return Record{Sandbox: sandbox, Value: e.Record, Earlier: e.BootID != j.bootID}, nil
+	return err
 }
 
 var sandboxForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
@@ -209,13 +187,4 @@ func (j *Journal) path(sandbox string) (string, error) {
 		return "", fmt.Errorf("sandbox id %q is not fit for a file name", sandbox)
 	}
 	return filepath.Join(j.dir, sandbox+suffix), nil
-}
-
-// SetAside renames the record of a sandbox to *.broken, for a person to look at.
-func (j *Journal) SetAside(sandbox string) error {
-	name, err := j.path(sandbox)
-	if err != nil {
-		return err
-	}
-	return os.Rename(name, name+setAside)
 }

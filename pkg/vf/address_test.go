@@ -72,6 +72,7 @@ func TestParseMAC(t *testing.T) {
 
 // TestEverySetting fails when a field of Settings is added that is not compared, taken, written and parsed.
 func TestEverySetting(t *testing.T) {
+	t.Attr("fault", "31")
 	changed := Settings{
 		MAC: MAC{2, 0, 0, 0, 0, 1}, VLAN: VLAN{ID: 100, QoS: 3, Protocol: Protocol8021AD}, SpoofCheck: false, Trust: true,
 		MinTxRate: 10, MaxTxRate: 20, LinkState: LinkDisable,
@@ -136,6 +137,7 @@ func asAnswer(request []byte) []byte {
 }
 
 func TestVFsAreKnownByNumberNotByPlace(t *testing.T) {
+	t.Attr("fault", "25")
 	list := nl.NewRtAttr(unix.IFLA_VFINFO_LIST, nil)
 	for _, id := range []uint32{0, 2, 6} { // the driver leaves 1 out
 		info := list.AddRtAttr(nl.IFLA_VF_INFO, nil)

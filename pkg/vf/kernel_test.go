@@ -112,6 +112,7 @@ func TestOneMessageMovesRenamesAndRaises(t *testing.T) {
 // TestChangeIsNotATransaction records what the way back relies on: after a refusal the device may be in the pod, under
 // the name it had in the host.
 func TestChangeIsNotATransaction(t *testing.T) {
+	t.Attr("fault", "13")
 	host, pod := privateNamespace(t), privateNamespace(t)
 	veth(t, pod, "net1", "peer")
 	link := veth(t, host, "v0", "v1")
@@ -174,6 +175,7 @@ func TestModesAndAlias(t *testing.T) {
 }
 
 func TestRefusedMTU(t *testing.T) {
+	t.Attr("fault", "14")
 	host := privateNamespace(t)
 	link := veth(t, host, "v0", "v1")
 	if err := host.Change(t.Context(), link.Index, LinkChange{MTU: 1 << 20}); err == nil {
@@ -235,6 +237,7 @@ func TestBusyUntilTheEndOfTheContext(t *testing.T) {
 }
 
 func TestOpenNamespaceRefusesOtherThings(t *testing.T) {
+	t.Attr("fault", "10")
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -262,6 +265,7 @@ func TestOpenNamespaceRefusesOtherThings(t *testing.T) {
 
 // TestThreadsStayHome: work in namespaces leaves no thread of ours in one of them.
 func TestThreadsStayHome(t *testing.T) {
+	t.Attr("fault", "33")
 	home, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)

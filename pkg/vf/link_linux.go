@@ -186,7 +186,7 @@ func (n *Namespace) SetAltNames(ctx context.Context, link Interface, want []stri
 	for _, name := range link.AltNames {
 		if !slices.Contains(want, name) {
 			if err := n.changeAltName(ctx, unix.RTM_DELLINKPROP, link.Index, name); err != nil {
-				return fmt.Errorf("remove the alternative name %s of %s: %w", name, link.Name, err)
+				return fmt.Errorf("remove the alternative name %q of %q: %w", name, link.Name, err)
 			}
 		}
 	}
@@ -194,7 +194,7 @@ func (n *Namespace) SetAltNames(ctx context.Context, link Interface, want []stri
 		if !slices.Contains(link.AltNames, name) {
 			err := n.changeAltName(ctx, unix.RTM_NEWLINKPROP, link.Index, name)
 			if err != nil && !errors.Is(err, unix.EEXIST) {
-				return fmt.Errorf("add the alternative name %s of %s: %w", name, link.Name, err)
+				return fmt.Errorf("add the alternative name %q of %q: %w", name, link.Name, err)
 			}
 		}
 	}

@@ -38,12 +38,27 @@ func (n *Namespace) send(request *nl.NetlinkRequest) ([][]byte, error) {
 		return nil, err
 	}
 	request.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: socket}
-	for {
-		messages, err := request.Execute(unix.NETLINK_ROUTE, 0)
-		if errors.Is(err, unix.EINTR) || errors.Is(err, netlink.ErrDumpInterrupted) {
-			continue
+	return whole(request.Flags&unix.NLM_F_DUMP != 0, func() ([][]byte, error) { return request.Execute(unix.NETLINK_ROUTE, 0) })
+}
+
+// interruptions is how often an answer may be cut short before it is an error: where links come and go all the time, a
+// list of them never ends otherwise.
+const interruptions = 50
+
+// whole asks until the answer is a whole one: a list whose contents changed while it was made (NLM_F_DUMP_INTR) and one
+// that did not fit the socket (ENOBUFS, and EBUSY while the rest of it is under way) are asked for anew. A change whose
+// answer was lost is not repeated: it may have been made.
+func whole(list bool, ask func() ([][]byte, error)) ([][]byte, error) {
+	for again := 0; ; again++ {
+		messages, err := ask()
+		cut := errors.Is(err, unix.EINTR) || errors.Is(err, netlink.ErrDumpInterrupted) ||
+			list && (errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EBUSY))
+		switch {
+		case !cut:
+			return messages, err
+		case again == interruptions:
+			return nil, fmt.Errorf("no whole answer in %d tries: %w", again+1, err)
 		}
-		return messages, err
 	}
 }
 
@@ -61,10 +76,10 @@ func (n *Namespace) change(ctx context.Context, make func() *nl.NetlinkRequest) 
 // retry repeats a change while the driver is busy and ctx lasts. Repeating is right for changes that say the whole
 // wanted value, as all of ours do.
 func retry(ctx context.Context, try func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		err := try()
 		switch {
 		case errors.Is(err, unix.EOPNOTSUPP):
@@ -76,6 +91,9 @@ func retry(ctx context.Context, try func() error) error {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", ErrBusy, err)
 		case <-time.After(pause):
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", ErrBusy, err)
 		}
 	}
 }

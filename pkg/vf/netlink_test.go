@@ -10,6 +10,7 @@ import (
 )
 
 func TestBusyDriversAreAskedAgain(t *testing.T) {
+	t.Attr("fault", "24")
 	answers := []error{unix.EAGAIN, unix.EBUSY, nil}
 	tries := 0
 	err := retry(t.Context(), func() error { tries++; return answers[tries-1] })
@@ -19,6 +20,7 @@ func TestBusyDriversAreAskedAgain(t *testing.T) {
 }
 
 func TestBusyDriversAreAskedForALimitedTime(t *testing.T) {
+	t.Attr("fault", "24")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	tries := 0
@@ -29,6 +31,7 @@ func TestBusyDriversAreAskedForALimitedTime(t *testing.T) {
 }
 
 func TestRefusalsAreNotRepeated(t *testing.T) {
+	t.Attr("fault", "26")
 	for refusal, want := range map[error]error{unix.EOPNOTSUPP: ErrUnsupported, unix.EINVAL: unix.EINVAL} {
 		tries := 0
 		err := retry(t.Context(), func() error { tries++; return refusal })

@@ -6,12 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // IgnoreRouters has an interface of the host take no IPv6 router advertisements: a VF that lies idle must not give the
 // host an address or a route of a tenant's network. Where the kernel has no IPv6 there is nothing to do.
 func (h *Host) IgnoreRouters(name string) error {
-	if name == "" || filepath.Base(name) != name {
+	if name == "" || filepath.Base(name) != name || slices.Contains([]string{".", "..", "all", "default"}, name) {
 		return fmt.Errorf("%q is no interface name", name)
 	}
 	file, err := os.OpenFile(filepath.Join("/proc/sys/net/ipv6/conf", name, "accept_ra"), os.O_WRONLY, 0)

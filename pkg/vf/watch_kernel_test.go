@@ -159,6 +159,7 @@ func TestFilteredRoutes(t *testing.T) {
 
 // TestDroppedEvents: where the kernel had to drop some, all is learned anew and a signal given.
 func TestDroppedEvents(t *testing.T) {
+	t.Attr("fault", "30")
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	ns := privateNamespace(t)
 	socket, err := ns.listen(unix.NETLINK_ROUTE, nil, linkGroups...)

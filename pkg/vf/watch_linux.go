@@ -17,6 +17,8 @@ import (
 const (
 	quietTime = 200 * time.Millisecond
 	lateTime  = 2 * time.Second
+	// maxReturned bounds what waits in Returned.
+	maxReturned = 256
 )
 
 // Watch tells that PFs, VFs or what the host does with them are not what they were.
@@ -24,6 +26,10 @@ type Watch struct {
 	// Changed gets a signal some time after a change. It holds one at most: who is slow sees many changes as one. It is
 	// closed when the watch ends.
 	Changed <-chan struct{}
+	// Returned gets the address of each busy function whose interface has come into the host's network namespace: by its
+	// user's doing, or because the kernel sent it home when a pod's namespace ended. What nobody takes soon is dropped.
+	// It is never closed.
+	Returned <-chan PCIAddress
 
 	err error
 }
@@ -70,6 +76,17 @@ func (h *Host) watch(ctx context.Context, ours func(linkState) bool, busy func(s
 	if err := h.learn(seen); err != nil {
 		return nil, errors.Join(err, devices.Close(), links.Close())
 	}
+	returned := make(chan PCIAddress, maxReturned)
+	seen.returned = func(function string) {
+		address, err := ParsePCIAddress(function)
+		if err != nil {
+			return
+		}
+		select {
+		case returned <- address:
+		default:
+		}
+	}
 	listening, end := context.WithCancelCause(ctx)
 	events := make(chan struct{}, 1)
 	var readers sync.WaitGroup
@@ -80,7 +97,7 @@ func (h *Host) watch(ctx context.Context, ours func(linkState) bool, busy func(s
 		end(links.follow(listening, func() error { return h.learn(seen) }, seen.news, func() { signal(events) }))
 	})
 	changed := make(chan struct{}, 1)
-	w := &Watch{Changed: changed}
+	w := &Watch{Changed: changed, Returned: returned}
 	go func() {
 		calm(listening, events, changed)
 		closed := errors.Join(devices.Close(), links.Close()) // which ends the readers

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -223,7 +224,8 @@ func TestBusy(t *testing.T) {
 			t.Errorf("%s: %t", text, got)
 		}
 	}
-	s := &sightings{ours: linkState.ofFunction, busy: busy}
+	var returned []string
+	s := &sightings{ours: linkState.ofFunction, busy: busy, returned: func(function string) { returned = append(returned, function) }}
 	s.forget()
 	for _, function := range []string{"0000:01:10.0", "0000:01:10.1"} {
 		index := len(function) + int(function[len(function)-1])
@@ -235,5 +237,8 @@ func TestBusy(t *testing.T) {
 				t.Errorf("%s: change %d is news: %t", function, i, news)
 			}
 		}
+	}
+	if !slices.Equal(returned, []string{"0000:01:10.0"}) {
+		t.Errorf("returned, each once: %v", returned)
 	}
 }

@@ -38,6 +38,8 @@ type sightings struct {
 	// ours picks them; busy are functions whose interfaces are no news now.
 	ours func(linkState) bool
 	busy func(function string) bool
+	// returned is told of a busy function whose interface has come into this namespace; nil tells nobody.
+	returned func(function string)
 	// links are what is known of them and of those that stand upon them, by index; addresses are those that they have.
 	links     map[int]string
 	addresses map[heldAddress]bool
@@ -96,7 +98,14 @@ func (s *sightings) link(link linkState, gone bool) (news bool) {
 	}
 	now := link.String()
 	s.links[link.index] = now
-	return (!known || now != before) && !s.busy(link.parent)
+	if known && now == before {
+		return false
+	}
+	busy := s.busy(link.parent)
+	if busy && !known && s.returned != nil {
+		s.returned(link.parent)
+	}
+	return !busy
 }
 
 func (s *sightings) address(one heldAddress, gone bool) (news bool) {

@@ -169,7 +169,7 @@ func hostNetwork(s *subject) {
 	s.attached(1)
 	s.removeAll()
 	s.clean()
-	_, err = s.runPod(lab.Pod{Name: "mixed", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "cold, public"}})
+	err = s.ask(lab.Pod{Name: "mixed", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "cold, public"}})
 	s.refused(err, `network "public": a host-network pod has no network namespace`)
 }
 
@@ -185,7 +185,7 @@ func wholeVFIO(s *subject) {
 	if len(networks) != 1 || networks[0].VFID != -1 || networks[0].MAC != report.Ports[0].MAC || len(networks[0].VFToken) != 36 {
 		s.T.Errorf("networks.json: %+v; testpmd has %s", networks, report.Ports[0].MAC)
 	}
-	_, err = s.pod("other", "public")
+	err = s.askFor("other", "public")
 	s.refused(err, `network "public": no VF free`)
 	s.must(s.Daemon.Kill(s.T.Context()))
 	s.must(s.Daemon.Start(s.T.Context()))
@@ -240,14 +240,18 @@ func vfioJournalLost(s *subject) {
 	}
 }
 
-// otherNodes: the nodes of vhost-net and tun belong to the container's user; a NIC without RDMA is refused by name where
+// otherNodes: the nodes of vhost-net and tun belong to the container's user, where the runtime tells who that is; a NIC without RDMA is refused by name where
 // a network asks for it.
 func otherNodes(s *subject) {
 	sandbox, err := s.pod("tap", "tap")
 	s.must(err)
 	container, err := s.cri.Launch(s.T.Context(), sandbox, lab.Container{Name: "app", RunAsUser: 1000, RunAsGroup: 1000, NoCapabilities: true})
 	s.must(err)
-	if got := s.exec(container, "stat", "-c", "%n %a %u %t:%T", "/dev/vhost-net", "/dev/net/tun"); got != "/dev/vhost-net 600 1000 a:ee\n/dev/net/tun 600 1000 a:c8" {
+	nodes := "/dev/vhost-net 600 1000 a:ee\n/dev/net/tun 600 1000 a:c8"
+	if !s.ContainerdVersion().AtLeast(2, 3) { // it does not tell the container's user
+		nodes = "/dev/vhost-net 666 0 a:ee\n/dev/net/tun 666 0 a:c8"
+	}
+	if got := s.exec(container, "stat", "-c", "%n %a %u %t:%T", "/dev/vhost-net", "/dev/net/tun"); got != nodes {
 		s.T.Errorf("the nodes are %s", got)
 	}
 	s.exec(container, "/bin/sh", "-c", "exec 3<>/dev/vhost-net 4<>/dev/net/tun")

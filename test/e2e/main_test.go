@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +25,9 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	return daemon.Build(context.Background(), dir)
 })
+
+// long tells whether the tests that take long are wanted.
+func long() bool { return os.Getenv("NRI_SRIOV_LAB_LONG") != "" }
 
 // nodeConfig is the config of the tests, but where one has its own.
 const nodeConfig = `apiVersion: sriov.nri.io/v1alpha1
@@ -125,6 +127,8 @@ type subject struct {
 	config string
 	// before is the state of the VFs before the test.
 	before string
+	// keep is a sandbox that goes on and keeps its VF.
+	keep string
 	// newVFs tells that the test's VFs are created anew, and have other addresses than before.
 	newVFs bool
 }
@@ -179,7 +183,7 @@ done`)
 // clean waits until every VF is free by the daemon's word and as it was before by the kernel's.
 func (s *subject) clean() {
 	s.T.Helper()
-	if _, err := s.AllFree(s.ctx()); err != nil {
+	if _, err := s.AllFree(s.ctx(), s.keep); err != nil {
 		s.T.Error(err)
 		return
 	}
@@ -187,7 +191,7 @@ func (s *subject) clean() {
 		s.T.Errorf("the VFs are not as before\n--- before\n%s\n--- now\n%s", s.before, now)
 	}
 	err := lab.Eventually(s.ctx(), 10*time.Second, func(ctx context.Context) error {
-		output, err := s.Guest.Shell(ctx, "cd /run/nri-sriov; ls -A results networks sandboxes /var/lib/nri-sriov/sandboxes $(ls -d /dev/hugepages/nri-sriov) 2>/dev/null | grep -v : || true")
+		output, err := s.Guest.Shell(ctx, "cd /run/nri-sriov; ls -A results networks sandboxes /var/lib/nri-sriov/sandboxes $(ls -d /dev/hugepages/nri-sriov) 2>/dev/null | grep -v : | grep -v '"+cmp.Or(s.keep, "^$")+"' || true")
 		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
 			err = fmt.Errorf("traces of pods are left: %s", left)
 		}
@@ -195,112 +199,5 @@ func (s *subject) clean() {
 	})
 	if err != nil {
 		s.T.Error(err)
-	}
-}
-
-// podNumber tells pods of one name apart, whose logs would else go on in the same file.
-var podNumber atomic.Int64
-
-// pod runs a sandbox that asks for networks, in namespace prod; no text is no annotation.
-func (s *subject) pod(name, networks string) (string, error) {
-	pod := lab.Pod{Name: name, Namespace: "prod", UID: fmt.Sprintf("%s-%d", name, podNumber.Add(1)), Annotations: map[string]string{}}
-	if networks != "" {
-		pod.Annotations["sriov.nri.io/networks"] = networks
-	}
-	return s.runPod(pod)
-}
-
-func (s *subject) runPod(pod lab.Pod) (string, error) {
-	id, err := s.cri.RunPod(s.T.Context(), pod)
-	if err == nil {
-		s.pods = append(s.pods, id)
-	}
-	return id, err
-}
-
-// mustPod runs a sandbox and a container in it, and answers both ids.
-func (s *subject) mustPod(name, networks string) (sandbox, container string) {
-	s.T.Helper()
-	sandbox, err := s.pod(name, networks)
-	s.must(err)
-	return sandbox, s.container(sandbox, "app")
-}
-
-// container starts a container that must come up.
-func (s *subject) container(sandbox, name string) string {
-	s.T.Helper()
-	id, err := s.tryContainer(sandbox, name)
-	s.must(err)
-	return id
-}
-
-// tryContainer starts a container as the kubelet does: it asks again while the gate says that the work goes on.
-func (s *subject) tryContainer(sandbox, name string) (string, error) {
-	deadline := time.Now().Add(time.Minute)
-	for {
-		id, err := s.cri.StartIn(s.T.Context(), sandbox, name)
-		if err == nil || !strings.Contains(err.Error(), "the container is tried again") || time.Now().After(deadline) {
-			return id, err
-		}
-	}
-}
-
-func (s *subject) removeAll() {
-	s.T.Helper()
-	for _, id := range s.pods {
-		s.remove(id)
-	}
-	s.pods = nil
-}
-
-func (s *subject) remove(id string) {
-	s.T.Helper()
-	if err := s.cri.StopPod(s.ctx(), id); err != nil {
-		s.T.Error(err)
-	}
-	if err := s.cri.RemovePod(s.ctx(), id); err != nil {
-		s.T.Error(err)
-	}
-}
-
-// exec runs a program in a container.
-func (s *subject) exec(container string, argv ...string) string {
-	s.T.Helper()
-	output, err := s.cri.Exec(s.T.Context(), container, argv...)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	return strings.TrimSpace(output.Stdout)
-}
-
-// pings waits until a container reaches an address; the first frames may be lost while a VF gets its carrier.
-func (s *subject) pings(container, address string) {
-	s.T.Helper()
-	err := lab.Eventually(s.T.Context(), 30*time.Second, func(ctx context.Context) error {
-		_, err := s.cri.Exec(ctx, container, "ping", "-c", "1", "-W", "1", address)
-		return err
-	})
-	if err != nil {
-		s.T.Error(err)
-	}
-}
-
-// silent checks that a container does not reach an address.
-func (s *subject) silent(container, address string) {
-	s.T.Helper()
-	if output, err := s.cri.Exec(s.T.Context(), container, "ping", "-c", "2", "-W", "1", address); err == nil {
-		s.T.Errorf("%s answers where it must not: %s", address, output.Stdout)
-	}
-}
-
-// refused checks that an error has the sentence of the contract in it, and that nothing was claimed or changed.
-func (s *subject) refused(err error, sentence string) {
-	s.T.Helper()
-	if err == nil {
-		s.T.Errorf("nothing was refused; wanted %q", sentence)
-		return
-	}
-	if !strings.Contains(err.Error(), sentence) {
-		s.T.Errorf("the refusal is\n%v\nand lacks\n%s", err, sentence)
 	}
 }

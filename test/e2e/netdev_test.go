@@ -111,7 +111,7 @@ func allVFsAtOnce(s *subject) {
 	if s.T.Failed() {
 		return
 	}
-	_, err := s.pod("late", "public")
+	err := s.askFor("late", "public")
 	s.refused(err, `nri-sriov: pod prod/late: network "public": no VF free: pf0 7 of 7 in use; pf1 7 of 7 in use`)
 	s.remove(s.pods[0])
 	s.pods = s.pods[1:]
@@ -146,6 +146,7 @@ func nameCollision(s *subject) {
 	s.refused(err, `nri-sriov: pod prod/first: network "public": attach`)
 	s.refused(err, `the pod already has an interface "taken0": choose another name in the annotation`)
 	s.clean()
+	s.tell(tally{rows: "13", injected: 1})
 }
 
 func netnsName(path string) string { return path[strings.LastIndex(path, "/")+1:] }
@@ -168,7 +169,7 @@ func refusals(s *subject) {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			_, err := s.cri.RunPod(s.T.Context(), lab.Pod{
+			err := s.ask(lab.Pod{
 				Name: fmt.Sprint("bad", i), Namespace: "prod", Annotations: map[string]string{"sriov.nri.io/networks": c.networks},
 			})
 			s.refused(err, fmt.Sprintf("nri-sriov: pod prod/bad%d: ", i))
@@ -176,7 +177,7 @@ func refusals(s *subject) {
 		})
 	}
 	all.Wait()
-	_, err := s.runPod(lab.Pod{Name: "host", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "public"}})
+	err := s.ask(lab.Pod{Name: "host", Namespace: "prod", HostNetwork: true, Annotations: map[string]string{"sriov.nri.io/networks": "public"}})
 	s.refused(err, "a host-network pod has no network namespace")
 	tree, err := s.Inventory(s.T.Context())
 	s.must(err)

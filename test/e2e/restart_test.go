@@ -20,6 +20,7 @@ func TestRestart(t *testing.T) {
 		"BetweenSandboxAndContainer": betweenSandboxAndContainer, "WhilePodsRun": whilePodsRun,
 		"PodsRemovedWhileAway": podsRemovedWhileAway, "PodsStartedWhileAway": podsStartedWhileAway,
 		"ContainerdRestarted": containerdRestarted, "PodNamespaceVanishes": podNamespaceVanishes,
+		"RefusedLeaveNothing": refusedLeaveNothing,
 	} {
 		t.Run(name, func(t *testing.T) { test(b.fresh(t, lab.ContainerdOptions{})) })
 	}
@@ -33,10 +34,12 @@ func betweenSandboxAndContainer(s *subject) {
 	s.must(err)
 	s.must(s.Daemon.Kill(s.T.Context()))
 	s.must(s.Daemon.Start(s.T.Context()))
+	begun := time.Now()
 	container := s.container(sandbox, "app")
 	if networks := s.networks(container); len(networks) != 1 {
 		s.T.Errorf("networks.json: %+v", networks)
 	}
+	s.tell(tally{rows: "7", injected: 1, without: s.bare("net1", container), converge: time.Since(begun)})
 }
 
 // whilePodsRun: a restart and a kill leave running pods alone, down to the count of carrier changes.
@@ -113,6 +116,13 @@ func podsStartedWhileAway(s *subject) {
 	if links := s.exec(container, "ls", "/sys/class/net"); links != "eth0\nlo\nnet1" {
 		s.T.Errorf("interfaces after the late attach: %q", links)
 	}
+	if metric := s.shell("busybox wget -q -O - http://127.0.0.1:9808/metrics | grep ^nri_sriov_late"); metric != "nri_sriov_late_attaches_total 1" {
+		s.T.Errorf("the metric is %q", metric)
+	}
+	if !strings.Contains(s.log(), "pod has started while the daemon was away") {
+		s.T.Error("the log does not tell of the late attach")
+	}
+	s.tell(tally{rows: "4", injected: 1})
 }
 
 // containerdRestarted: the daemon reconnects; sandboxes that are older than the restart are released although the
@@ -130,13 +140,50 @@ func containerdRestarted(s *subject) {
 	s.mustPod("second", "public")
 }
 
+// refusedLeaveNothing: one pod is refused again and again, as the kubelet asks, and nothing of it is left that would keep
+// containerd from starting again; then it is served.
+func refusedLeaveNothing(s *subject) {
+	for range 4 {
+		s.refused(s.askFor("first", "none"), `nri-sriov: pod prod/first: network "none": the node does not define it`)
+	}
+	s.nothingRuns()
+	s.must(s.containerd.Restart(s.T.Context()))
+	s.must(s.Daemon.Ready(s.T.Context()))
+	s.nothingRuns()
+	sandbox, err := s.runPod(lab.Pod{Name: "first", Namespace: "prod", Annotations: map[string]string{"sriov.nri.io/networks": "public"}})
+	s.must(err)
+	s.container(sandbox, "app")
+}
+
+// nothingRuns checks that the runtime has no sandbox, by its own word, by its records and by its processes.
+func (s *subject) nothingRuns() {
+	s.T.Helper()
+	pods, err := s.cri.ListPods(s.T.Context())
+	s.must(err)
+	if len(pods) != 0 {
+		s.T.Errorf("%d sandboxes are listed: %v", len(pods), pods)
+	}
+	err = lab.Eventually(s.T.Context(), 30*time.Second, func(ctx context.Context) error { // a shim ends a moment later
+		output, err := s.Guest.Shell(ctx, "ctr -n k8s.io containers ls -q; ctr -n k8s.io tasks ls -q; pgrep -xa containerd-shim || true; ls /run/netns || true")
+		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
+			err = fmt.Errorf("of refused pods is left:\n%s", left)
+		}
+		return err
+	})
+	if err != nil {
+		s.T.Error(err)
+	}
+}
+
 // podNamespaceVanishes: somebody takes the namespace away behind the runtime's back; the kernel sends the VF home.
 func podNamespaceVanishes(s *subject) {
 	sandbox, _ := s.mustPod("first", `[{network: public, mac: "02:00:00:00:00:11"}]`)
 	status, err := s.cri.PodStatus(s.T.Context(), sandbox)
 	s.must(err)
 	s.shell("kill -KILL $(ip netns pids %[1]s); ip netns del %[1]s", netnsName(status.NetNS))
+	begun := time.Now()
 	s.clean()
+	s.tell(tally{rows: "9,11", injected: 1, converge: time.Since(begun)})
 }
 
 // preinstalled: containerd starts the plugin itself, with its config from conf.d.
@@ -164,9 +211,14 @@ func preinstalled(t *testing.T, b *bench) {
 	s.clean()
 }
 
-// requiredPlugins: with the drop-in of configs/, containerd holds containers back while the daemon is away.
+// requiredPlugins: with the drop-in of configs/, containerd holds containers back while the daemon is away, from 2.2 on;
+// before, they start, and get their VFs late.
 func requiredPlugins(t *testing.T, b *bench) {
-	drop, err := os.ReadFile("../../configs/containerd/nri-sriov.toml")
+	file, says := "nri-sriov.toml", "no container starts while nri-sriov is away"
+	if !b.ContainerdVersion().AtLeast(2, 0) {
+		file, says = "nri-sriov-1.7.toml", "mend: containerd 2.2 and later only"
+	}
+	drop, err := os.ReadFile("../../configs/containerd/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,13 +227,19 @@ func requiredPlugins(t *testing.T, b *bench) {
 	}
 	s := b.fresh(t, lab.ContainerdOptions{Imports: []string{"/etc/containerd/conf.d/*.toml"}})
 	output, err := s.CLI(t.Context(), "check", "--containerd-config", s.containerd.ConfigFile())
-	if err != nil || !strings.Contains(output.Stdout, "no container starts while nri-sriov is away") {
+	if err != nil || !strings.Contains(output.Stdout, says) {
 		t.Errorf("check says %v\n%s", err, output.Stdout)
 	}
 	s.must(s.Daemon.Kill(t.Context()))
 	sandbox, err := s.pod("first", "public")
 	s.must(err)
 	_, err = s.cri.StartIn(t.Context(), sandbox, "app")
+	if !b.ContainerdVersion().AtLeast(2, 2) {
+		s.must(err)
+		s.must(s.Daemon.Start(t.Context()))
+		s.attached(1)
+		return
+	}
 	s.refused(err, "nri-sriov")
 	s.must(s.Daemon.Start(t.Context()))
 	container := s.container(sandbox, "again")

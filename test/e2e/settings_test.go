@@ -82,6 +82,7 @@ func refusedByTheDriver(s *subject) {
 		s.refused(err, sentence)
 		s.clean()
 	}
+	s.tell(tally{rows: "26", injected: 3})
 }
 
 // namesAndModes: alternative names and modes neither come into the pod nor out of it, the host's come back.
@@ -131,85 +132,17 @@ func nameTaken(s *subject) {
 		s.T.Errorf("the VF came home as %s", name)
 	}
 	s.shell("ip link del thief")
-}
-
-// leases are the addresses that host-local has given.
-func (s *subject) leases() string {
-	s.T.Helper()
-	return s.shell("cd /var/lib/cni/networks/nri-sriov-leased 2>/dev/null && ls | grep -v last_reserved | grep -v lock | xargs echo || true")
-}
-
-func ipamPlugin(s *subject) {
-	sandbox, container := s.mustPod("first", "leased")
-	_, second := s.mustPod("second", `[{network: leased, ips: ["192.0.2.101/24"]}]`)
-	if got := s.exec(container, "ip", "-o", "-4", "addr", "show", "net1"); !strings.Contains(got, "192.0.2.100/24") {
-		s.T.Errorf("the pod's address: %s", got)
-	}
-	if got := s.exec(second, "ip", "-o", "-4", "addr", "show", "net1"); !strings.Contains(got, "192.0.2.101/24") {
-		s.T.Errorf("the address that the pod asked for: %s", got)
-	}
-	if got := s.exec(container, "ip", "route"); !strings.Contains(got, "198.51.100.0/24 via 192.0.2.1 dev net1") {
-		s.T.Errorf("the pod's routes: %s", got)
-	}
-	if networks := s.networks(container); len(networks[0].IPs) != 1 || networks[0].IPs[0] != "192.0.2.100/24" {
-		s.T.Errorf("networks.json: %+v", networks)
-	}
-	s.pings(second, "192.0.2.100")
-	third, err := s.pod("third", "leased")
+	begun := time.Now()
+	_, err := s.AllFree(s.ctx())
 	s.must(err)
-	_, err = s.tryContainer(third, "app")
-	s.refused(err, `ipam plugin "host-local": `)
-	// A restart takes no second lease, and gives none back that is in use.
-	s.must(s.Daemon.Kill(s.T.Context()))
-	s.must(s.Daemon.Start(s.T.Context()))
-	s.attached(2)
-	if got := s.leases(); got != "192.0.2.100 192.0.2.101" {
-		s.T.Errorf("leases after a restart: %s", got)
-	}
-	s.remove(sandbox)
-	s.pods = s.pods[1:]
-	s.must(lab.Eventually(s.T.Context(), time.Minute, func(context.Context) error {
-		if got := s.leases(); got != "192.0.2.101" {
-			return fmt.Errorf("leases after the pod's end: %s", got)
-		}
-		return nil
-	}))
-	s.removeAll()
-	s.clean()
-	if got := s.leases(); got != "" {
-		s.T.Errorf("leases at the end: %s", got)
-	}
-}
-
-// brokenIPAM: whatever the plugin does, the attachment fails in time and the VF comes back.
-func brokenIPAM(s *subject) {
-	s.must(s.WriteFile(s.T.Context(), "/usr/lib/cni/hanging", 0o755, []byte("#!/bin/sh\n[ \"$CNI_COMMAND\" = DEL ] && exit 0\nsleep 600\n")))
-	s.must(s.WriteFile(s.T.Context(), "/usr/lib/cni/garbage", 0o755, []byte("#!/bin/sh\n[ \"$CNI_COMMAND\" = DEL ] && exit 0\necho '{]'\n")))
-	for network, sentence := range map[string]string{"missing": `ipam plugin "no-such-plugin"`, "garbage": `ipam plugin "garbage"`, "hanging": "still at work"} {
-		sandbox, err := s.pod(network, network)
-		s.must(err)
-		_, err = s.cri.StartIn(s.T.Context(), sandbox, "app")
-		s.refused(err, sentence)
-	}
-	// Other pods of the PF are not held up by the one that hangs.
-	s.mustPod("beside", "plain")
-	s.removeAll()
-	s.clean()
-	s.must(lab.Eventually(s.T.Context(), time.Minute, func(ctx context.Context) error {
-		output, err := s.Guest.Shell(ctx, "pgrep -f '[c]ni/hanging' || true")
-		if left := strings.TrimSpace(output.Stdout); err == nil && left != "" {
-			err = fmt.Errorf("plugins are still running: %s", left)
-		}
-		return err
-	}))
-	s.shell("rm -f /usr/lib/cni/hanging /usr/lib/cni/garbage")
+	s.tell(tally{rows: "12", injected: 1, converge: time.Since(begun)})
 }
 
 // wholePF: the NIC itself, while none of its VFs is in use.
 func wholePF(s *subject) {
 	vf, err := s.pod("vf", `[{network: plain, required: [CUSTOM_RIGHT]}]`)
 	s.must(err)
-	_, err = s.pod("nic", "nic")
+	err = s.askFor("nic", "nic")
 	s.refused(err, `network "nic": no VF free: pf0 lacks CUSTOM_RIGHT; pf1 has VF 0 in use`)
 	s.remove(vf)
 	s.pods = nil
@@ -223,7 +156,7 @@ func wholePF(s *subject) {
 	if one := s.networks(container)[0]; one.VFID != -1 || one.PCIAddress != "0000:02:00.0" || one.Interface != "wan" {
 		s.T.Errorf("networks.json: %+v", one)
 	}
-	_, err = s.pod("late", `[{network: plain, required: [CUSTOM_RIGHT]}]`)
+	err = s.askFor("late", `[{network: plain, required: [CUSTOM_RIGHT]}]`)
 	s.refused(err, "pf1 is in use as a whole")
 	// A restart finds the PF in the pod, and brings it back with its VFs to give.
 	s.must(s.Daemon.Kill(s.T.Context()))
@@ -302,6 +235,7 @@ func randomSettings(s *subject) {
 	s.T.Logf("%d of %d pods attached\n%s", attached, networks, text)
 	s.removeAll()
 	s.clean()
+	s.tell(tally{rows: "31", injected: networks})
 }
 
 // lostJournal: the daemon is killed and its journal is lost. Pods keep their VFs; what comes home meanwhile is known by

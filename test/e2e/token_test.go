@@ -67,7 +67,7 @@ echo 2 >sriov_numvfs`)
 		}
 	})
 
-	_, err = s.pod("public", "public")
+	err = s.askFor("public", "public")
 	s.refused(err, "has VFs for vfio only: itself it is bound to vfio-pci")
 	sandbox, err := s.pod("tagged", "tagged")
 	s.must(err)

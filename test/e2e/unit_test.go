@@ -118,6 +118,8 @@ func denied(s *subject) {
 	if diff := cmp.Diff(left, done()); diff != "" {
 		s.T.Errorf("the daemon can do other things than thought: %s", diff)
 	}
+	s.removeAll()
+	s.clean() // the plugin is asked to take back what it gave
 	s.shell("rm %s", plugin)
 }
 

@@ -121,7 +121,7 @@ func (w *World) SettingsOf(pf vf.PF) (map[int]vf.Settings, error) {
 	settings := map[int]vf.Settings{}
 	for address, one := range w.vfs {
 		if address.Bus == pf.Address.Bus {
-			settings[int(address.Function)] = one.settings
+			settings[idOf(address)] = one.settings
 		}
 	}
 	return settings, nil
@@ -141,7 +141,7 @@ func (w *World) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// NewWorld has pfs PFs with vfs VFs each.
+// NewWorld has pfs PFs with vfs VFs each, 128 at most.
 func NewWorld(pfs, vfs int) *World {
 	w := &World{vfs: map[vf.PCIAddress]*device{}, attachErr: map[string]error{}, releaseErr: map[string]error{}, leases: map[string]bool{}}
 	for pf := range pfs {
@@ -154,8 +154,10 @@ func NewWorld(pfs, vfs int) *World {
 
 // VFAddress is the address of a VF of the world.
 func VFAddress(pf, id int) vf.PCIAddress {
-	return vf.PCIAddress{Bus: uint8(pf + 1), Device: 0x10, Function: uint8(id)}
+	return vf.PCIAddress{Bus: uint8(pf + 1), Device: uint8(0x10 + id/8), Function: uint8(id % 8)}
 }
+
+func idOf(address vf.PCIAddress) int { return 8*int(address.Device-0x10) + int(address.Function) }
 
 // Found finds the VFs of a pod; the world has one pod only.
 func (w *World) Found(*vf.Namespace) (map[vf.PCIAddress][]attach.Port, error) {
@@ -297,7 +299,7 @@ func (w *World) Providers() []*inventory.Provider {
 			providers = append(providers, p)
 		}
 		one := vf.VF{
-			Address: address, PF: p.PF.Address, ID: int(address.Function), Interfaces: []string{HostName}, Driver: "igbvf",
+			Address: address, PF: p.PF.Address, ID: idOf(address), Interfaces: []string{HostName}, Driver: "igbvf",
 			NUMANode: -1, IOMMUGroup: -1,
 		}
 		p.VFs = append(p.VFs, &inventory.VF{VF: one, State: inventory.Free})

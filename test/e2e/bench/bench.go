@@ -1,6 +1,7 @@
 // Package bench measures in one guest, in one run, what giving a VF to a pod costs: the kernel's minimum, nri-sriov, and
 // the CNI plugin host-device, in turns, so that whatever the machine does meanwhile hits all of them alike. Likewise it
-// measures the creation of containers without and with a VF, and devices for DPDK. It imports nothing of pkg.
+// measures the creation of containers without and with a VF, devices for DPDK, and many pods at once. What needs no kernel
+// it measures outside the guest. Figures that have an aim stand beside it. It imports nothing of pkg.
 package bench
 
 import (
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,9 +44,16 @@ type machine struct {
 	pods       int    // so many were made
 }
 
-// Run boots a guest, measures in so many rounds what attaching costs and then what a device adds to the creation of a
-// container, and writes the figures.
+// creationRounds is how many rounds of containers belong to a number of rounds: each has five of them.
+func creationRounds(rounds int) int { return (rounds + 1) / 2 }
+
+// Run measures what needs no kernel, then boots a guest and measures in so many rounds what attaching costs, then what a
+// device adds to the creation of a container, then many pods at once, and writes the figures.
 func Run(ctx context.Context, to io.Writer, rounds int) (err error) {
+	outside, err := outside(ctx, to)
+	if err != nil {
+		return err
+	}
 	m := &machine{}
 	defer func() {
 		if m.guest == nil {
@@ -62,7 +71,15 @@ func Run(ctx context.Context, to io.Writer, rounds int) (err error) {
 	if err != nil {
 		return err
 	}
-	created, err := m.creations(ctx, to, rounds)
+	figures, err := m.podFigures(ctx, samples)
+	if err != nil {
+		return err
+	}
+	created, err := m.creations(ctx, to, creationRounds(rounds))
+	if err != nil {
+		return err
+	}
+	many, err := m.burst(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -70,14 +87,49 @@ func Run(ctx context.Context, to io.Writer, rounds int) (err error) {
 	if err := report(to, samples); err != nil {
 		return err
 	}
-	return reportCreations(to, created)
+	if err := reportCreations(to, created); err != nil {
+		return err
+	}
+	return reportAims(to, slices.Concat(figures, many.figures(), outside))
+}
+
+// podFigures are the figures with aims of pods that come one after the other.
+func (m *machine) podFigures(ctx context.Context, samples map[candidate][]protocol.Round) ([]figure, error) {
+	start := func(name candidate) (all []time.Duration) {
+		for _, one := range samples[name] {
+			all = append(all, protocol.Total(one.Attach))
+		}
+		return all
+	}
+	figures := []figure{
+		{what: "pod to its container running, with a VF / without", value: ratio(start(podVF), start(podPlain)), aim: 1.10},
+		{what: "pod to its container running, with a VF by host-device / without", value: ratio(start(podHostDevice), start(podPlain)), aimless: true},
+	}
+	log, err := m.log(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, hook := range []string{"RunPodSandbox", "StopPodSandbox"} {
+		took, err := hooksIn(log, hook)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, hookFigure(hook, "one pod after the other", took))
+	}
+	return figures, nil
+}
+
+// hookFigure is what the daemon spends in a hook.
+func hookFigure(hook, when string, took []time.Duration) figure {
+	what := fmt.Sprintf("%s, p99 of %d hooks, %s (p50 %s ms)", hook, len(took), when, milliseconds(sorted(took).at(0.5)))
+	return figure{what: what, value: percentile(took, 0.99), unit: " ms", aim: 5}
 }
 
 // attachments has every candidate give the VF and take it back, in so many rounds after one that is not counted.
 func (m *machine) attachments(ctx context.Context, to io.Writer, rounds int) (map[candidate][]protocol.Round, error) {
 	samples := map[candidate][]protocol.Round{}
 	turns := []func(context.Context) (map[candidate]protocol.Round, error){
-		m.minimum, m.alone, m.plugin, m.podWith, m.podWithout,
+		m.minimum, m.alone, m.plugin, m.podWith, m.podWithout, m.podBeside,
 	}
 	for round := range rounds + 1 {
 		begun := time.Now()
@@ -116,7 +168,9 @@ func (m *machine) start(ctx context.Context, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if m.guest, err = lab.Boot(ctx, assets, lab.Options{}); err != nil {
+	if m.guest, err = lab.Boot(ctx, assets, lab.Options{Memory: "4G", NICs: []lab.NIC{
+		{Name: "pf0", Wire: "wire"}, {Name: "pf1", Wire: "wire"}, {Name: "pf2", Wire: "wire"}, {Name: "pf3", Wire: "wire"},
+	}}); err != nil {
 		return err
 	}
 	if err := m.guest.CopyFile(ctx, inside, insidePath); err != nil {
@@ -131,7 +185,7 @@ func (m *machine) start(ctx context.Context, to io.Writer) error {
 	if err := m.daemon.Configure(ctx, config); err != nil {
 		return err
 	}
-	if err := m.daemon.Start(ctx, "--log-level", "info"); err != nil {
+	if err := m.daemon.Start(ctx, "--log-level", "debug"); err != nil {
 		return err
 	}
 	output, err := m.guest.Shell(ctx, "basename $(readlink /sys/class/net/pf0/device/virtfn0)")

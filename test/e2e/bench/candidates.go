@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -23,6 +22,7 @@ const (
 	hostDevice    candidate = "host-device + ip"
 	podPlain      candidate = "pod without a VF"
 	podVF         candidate = "pod with a VF"
+	podHostDevice candidate = "pod with a VF by host-device"
 )
 
 // limit bounds the wait for a line in the daemon's log.
@@ -39,15 +39,19 @@ func (m *machine) plugin(ctx context.Context) (map[candidate]protocol.Round, err
 }
 
 func (m *machine) inside(ctx context.Context, name candidate, argument string) (map[candidate]protocol.Round, error) {
-	output, err := m.guest.Run(ctx, insidePath, argument, m.vf)
+	round, err := m.runInside(ctx, argument, m.vf)
+	return map[candidate]protocol.Round{name: round}, err
+}
+
+func (m *machine) runInside(ctx context.Context, args ...string) (round protocol.Round, err error) {
+	output, err := m.guest.Run(ctx, append([]string{insidePath}, args...)...)
 	if err != nil {
-		return nil, err
+		return round, err
 	}
-	var round protocol.Round
 	if err := json.Unmarshal([]byte(output.Stdout), &round); err != nil {
-		return nil, fmt.Errorf("read what %s took: %w", name, err)
+		return round, fmt.Errorf("read what %s took: %w", args[0], err)
 	}
-	return map[candidate]protocol.Round{name: round}, nil
+	return round, nil
 }
 
 // alone has the daemon attach and release while nothing else is at work, so that the figures compare with the minimum's:
@@ -114,11 +118,47 @@ func (m *machine) podWithout(ctx context.Context) (map[candidate]protocol.Round,
 	return map[candidate]protocol.Round{podPlain: {Attach: start, Detach: stop}}, err
 }
 
+// podBeside is podWithout with the VF given and taken by host-device, as a CNI meta-plugin would have it do: when the
+// sandbox is there, before its container, and before the sandbox is stopped.
+func (m *machine) podBeside(ctx context.Context) (map[candidate]protocol.Round, error) {
+	var netns string
+	var given protocol.Round
+	start, sandbox, err := m.startPodWith(ctx, false, func(sandbox string) (err error) {
+		status, err := m.containerd.CRI().PodStatus(ctx, sandbox)
+		if err == nil {
+			netns = status.NetNS
+			given, err = m.runInside(ctx, "give", m.vf, netns)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(protocol.Hold)
+	taken, err := m.runInside(ctx, "take", m.vf, netns)
+	if err != nil {
+		return nil, err
+	}
+	stop, err := m.stopPod(ctx, sandbox)
+	return map[candidate]protocol.Round{podHostDevice: {Attach: append(given.Attach, start...), Detach: append(taken.Detach, stop...)}}, err
+}
+
 func (m *machine) startPod(ctx context.Context, asks bool) (steps []protocol.Step, sandbox string, err error) {
+	return m.startPodWith(ctx, asks, nil)
+}
+
+// startPodWith does something between sandbox and container, which is not in the time.
+func (m *machine) startPodWith(ctx context.Context, asks bool, between func(sandbox string) error) (steps []protocol.Step, sandbox string, err error) {
 	cri := m.containerd.CRI()
 	begun := time.Now()
 	if sandbox, err = cri.RunPod(ctx, m.pod(asks)); err != nil {
 		return nil, "", err
+	}
+	steps = append(steps, protocol.Step{Name: "RunPodSandbox", Took: time.Since(begun)})
+	if between != nil {
+		if err := between(sandbox); err != nil {
+			return nil, "", err
+		}
 	}
 	made := time.Now()
 	container, err := m.createIn(ctx, sandbox)
@@ -128,10 +168,7 @@ func (m *machine) startPod(ctx context.Context, asks bool) (steps []protocol.Ste
 	if err := cri.StartContainer(ctx, container); err != nil {
 		return nil, "", err
 	}
-	return []protocol.Step{
-		{Name: "RunPodSandbox", Took: made.Sub(begun)},
-		{Name: "CreateContainer, StartContainer", Took: time.Since(made)},
-	}, sandbox, nil
+	return append(steps, protocol.Step{Name: "CreateContainer, StartContainer", Took: time.Since(made)}), sandbox, nil
 }
 
 // createIn creates a container as the kubelet does: it asks again while the daemon says that an attach is still at work,
@@ -157,29 +194,23 @@ func (m *machine) stopPod(ctx context.Context, sandbox string) ([]protocol.Step,
 	return steps, m.containerd.CRI().RemovePod(ctx, sandbox)
 }
 
-var tookForm = regexp.MustCompile(` took="?([^" ]+)`)
-
 // logged waits for the nth message of its kind about a sandbox in the daemon's log, and answers what it says to have taken.
 func (m *machine) logged(ctx context.Context, sandbox, message string, nth int) (steps []protocol.Step, err error) {
 	err = lab.Eventually(ctx, limit, func(ctx context.Context) error {
-		log, err := m.guest.ReadFile(ctx, m.daemon.Process().Log())
+		log, err := m.log(ctx, 0)
 		if err != nil {
 			return err
 		}
 		found := 0
-		for line := range strings.Lines(string(log)) {
+		for line := range strings.Lines(log) {
 			if !strings.Contains(line, fmt.Sprintf("msg=%q", message)) || !strings.Contains(line, sandbox) {
 				continue
 			}
 			if found++; found < nth {
 				continue
 			}
-			took := tookForm.FindStringSubmatch(line)
-			if took == nil {
-				return fmt.Errorf("no time in %q", line)
-			}
-			duration, err := time.ParseDuration(took[1])
-			steps = []protocol.Step{{Name: message, Took: duration}}
+			took, err := tookIn(line)
+			steps = []protocol.Step{{Name: message, Took: took}}
 			return err
 		}
 		return fmt.Errorf("the daemon has said %q of sandbox %s %d times, not %d", message, sandbox, found, nth)

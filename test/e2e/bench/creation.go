@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/bench/protocol"
@@ -37,6 +39,8 @@ kind: NodeConfig
 providers:
   - {pf: pf0, traits: [CUSTOM_BOUND]}
   - {pf: pf1, traits: [CUSTOM_WARM], driver: vfio-pci}
+  - {pf: pf2}
+  - {pf: pf3}
 networks:
   - {name: bench, vlan: {id: %[1]d}, allow: [ips], required: [CUSTOM_BOUND]}
   - {name: bound, device: vfio, vlan: {id: %[1]d}, required: [CUSTOM_BOUND]}
@@ -61,7 +65,7 @@ type taken struct {
 // creations measures what a VF that is already attached adds to the creation of a container, in so many rounds after one
 // that is not counted, and what it takes to attach and release vfio devices.
 func (m *machine) creations(ctx context.Context, to io.Writer, rounds int) (map[holding]*taken, error) {
-	if err := m.reconfigure(ctx, creationConfig); err != nil {
+	if err := m.reconfigure(ctx, creationConfig, "info"); err != nil {
 		return nil, err
 	}
 	all, sandboxes := map[holding]*taken{}, map[holding]string{}
@@ -95,18 +99,18 @@ func (m *machine) creations(ctx context.Context, to io.Writer, rounds int) (map[
 		}
 		fmt.Fprintf(to, "containers, round %d of %d took %.1f s\n", round, rounds, time.Since(begun).Seconds())
 	}
-	return all, nil
+	return all, m.removePods(ctx, slices.Collect(maps.Values(sandboxes)))
 }
 
-// reconfigure starts the daemon anew with another config, and waits until all of its VFs are free.
-func (m *machine) reconfigure(ctx context.Context, text string) error {
+// reconfigure starts the daemon anew with another config and log level, and waits until all of its VFs are free.
+func (m *machine) reconfigure(ctx context.Context, text, logLevel string) error {
 	if code, err := m.daemon.Stop(ctx); err != nil || code != 0 {
 		return fmt.Errorf("the daemon ends with %d: %w", code, err)
 	}
 	if err := m.daemon.Configure(ctx, text); err != nil {
 		return err
 	}
-	if err := m.daemon.Start(ctx, "--log-level", "info"); err != nil {
+	if err := m.daemon.Start(ctx, "--log-level", logLevel); err != nil {
 		return err
 	}
 	_, err := m.daemon.AllFree(ctx)

@@ -67,12 +67,17 @@ func differences(of, from []time.Duration) difference {
 // bounds are those between which the true median lies 95 times of 100, whatever the distribution: how many samples are
 // below it is a binomial number, with a deviation of half the root of all. Below six samples they are less sure.
 func (d difference) bounds() (low, high time.Duration) {
-	n := len(d.spread)
-	if n == 0 {
+	if len(d.spread) == 0 {
 		return 0, 0
 	}
+	below, above := medianBounds(len(d.spread))
+	return d.spread[below], d.spread[above]
+}
+
+// medianBounds are the places of the bounds in n samples in ascending order.
+func medianBounds(n int) (low, high int) {
 	below := max(0, int(float64(n)/2-1.96*math.Sqrt(float64(n))/2))
-	return d.spread[below], d.spread[n-1-below]
+	return below, n - 1 - below
 }
 
 // String is the p50 and its bounds, as columns.

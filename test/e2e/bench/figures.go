@@ -19,7 +19,7 @@ type table struct {
 
 var tables = []table{
 	{"attach", "detach", []candidate{kernelMinimum, daemonAlone, daemonBeside, hostDevice}},
-	{"start", "stop", []candidate{podPlain, podVF}},
+	{"start", "stop", []candidate{podPlain, podVF, podHostDevice}},
 }
 
 // report writes the figures: times in ms, and each row's p50 as a multiple of the first row's.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -212,8 +213,9 @@ func (d *Daemon) ask(ctx context.Context, into any, args ...string) error {
 	return nil
 }
 
-// AllFree waits until every VF is free by the daemon's word, and answers how many there are.
-func (d *Daemon) AllFree(ctx context.Context) (int, error) {
+// AllFree waits until every VF is free by the daemon's word, but those of sandboxes that keep theirs, and answers how many
+// are free.
+func (d *Daemon) AllFree(ctx context.Context, but ...string) (int, error) {
 	free := 0
 	err := lab.Eventually(ctx, limit, func(ctx context.Context) error {
 		tree, err := d.Inventory(ctx)
@@ -223,6 +225,9 @@ func (d *Daemon) AllFree(ctx context.Context) (int, error) {
 		free = 0
 		for _, provider := range tree.Providers {
 			for _, one := range provider.VFs {
+				if one.State == "attached" && slices.Contains(but, one.Sandbox) {
+					continue
+				}
 				if one.State != "free" {
 					return fmt.Errorf("VF %d of %s (%s) is %s %s %s", one.ID, provider.PF, one.PCIAddress, one.State, one.Sandbox, one.Reason)
 				}

@@ -126,6 +126,8 @@ func (p *Process) Wait(ctx context.Context, limit time.Duration) (int, error) {
 		switch {
 		case err != nil:
 			return 0, err
+		case state.pid == 0 && !state.running:
+			return 0, nil // systemd forgets a unit that has ended well and that nothing refers to
 		case state.pid != p.pid:
 			return 0, fmt.Errorf("wait for %s: process %d came after %d", Unit, state.pid, p.pid)
 		case !state.running:

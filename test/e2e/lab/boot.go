@@ -37,6 +37,7 @@ type Guest struct {
 	failure error
 	ready   protocol.Ready
 
+	containerd  Version
 	containerds atomic.Int64 // how many were started, for their folders
 
 	control control
@@ -91,7 +92,7 @@ func start(assets *Assets, options Options) (*Guest, error) {
 	g := &Guest{
 		options: options, token: m.token, address: fmt.Sprintf("127.0.0.1:%d", port),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConns: 8}},
-		ended:  make(chan struct{}),
+		ended:  make(chan struct{}), containerd: assets.Containerd,
 	}
 	complaints, err := os.Create(filepath.Join(options.Logs, "qemu.log"))
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -31,7 +30,7 @@ type ContainerdOptions struct {
 	RequestTimeout time.Duration
 	// Handlers are more runtime handlers; each runs runc.
 	Handlers []string
-	// Config is appended to the configuration file.
+	// Config is appended to the configuration file. That of containerd 1 has version 2, later ones' has version 3.
 	Config string
 	// Imports are patterns of more configuration files in the guest.
 	Imports []string
@@ -93,50 +92,6 @@ const networkConfig = `{
 
 // ConfigFile is its configuration in the guest.
 func (c *Containerd) ConfigFile() string { return "/etc/containerd/" + path.Base(c.root) + ".toml" }
-
-// configuration is the file of containerd 2.
-func (c *Containerd) configuration() string {
-	var text strings.Builder
-	text.WriteString("version = 3\n")
-	if len(c.options.Imports) > 0 {
-		fmt.Fprintf(&text, "imports = [\"%s\"]\n", strings.Join(c.options.Imports, `", "`))
-	}
-	fmt.Fprintf(&text, `root = %q
-state = %q
-
-[grpc]
-address = %q
-
-[debug]
-level = "debug"
-
-[plugins.'io.containerd.cri.v1.images']
-snapshotter = "overlayfs"
-pinned_images = {sandbox = %q}
-
-[plugins.'io.containerd.cri.v1.runtime'.cni]
-bin_dirs = [%q]
-conf_dir = "/etc/cni/net.d"
-`, c.root, c.state, ContainerdSocket, Image, cniDir)
-	for _, handler := range append([]string{"runc"}, c.options.Handlers...) {
-		fmt.Fprintf(&text, `
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.%q]
-runtime_type = "io.containerd.runc.v2"
-options = {SystemdCgroup = false}
-`, handler)
-	}
-	fmt.Fprintf(&text, `
-[plugins.'io.containerd.nri.v1.nri']
-disable = %t
-socket_path = %q
-plugin_path = %q
-plugin_config_path = %q
-`, c.options.NRIDisabled, NRISocket, NRIPlugins, NRIConfigs)
-	if c.options.RequestTimeout != 0 {
-		fmt.Fprintf(&text, "plugin_request_timeout = %q\n", c.options.RequestTimeout)
-	}
-	return text.String() + c.options.Config
-}
 
 // CRI is the client of this containerd; it stays good when containerd restarts.
 func (c *Containerd) CRI() *CRI { return c.cri }

@@ -17,7 +17,7 @@ import (
 
 // callLimit bounds every call of CRI: in a guest a sandbox takes 1 to 3 s, and
 // many times that when the machine is busy.
-const callLimit = 2 * time.Minute
+const callLimit = 5 * time.Minute
 
 // CRI talks to a runtime as the kubelet does.
 type CRI struct {

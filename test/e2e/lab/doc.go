@@ -6,8 +6,9 @@
 //
 // A test package runs it with NRI_SRIOV_LAB=1. Other settings:
 // NRI_SRIOV_LAB_LOGS (folder for the logs of failed tests),
-// NRI_SRIOV_LAB_MIRROR (a Debian archive other than the host's own) and
-// NRI_SRIOV_LAB_QEMU (a QEMU other than the one that Prepare fetches).
+// NRI_SRIOV_LAB_MIRROR (a Debian archive other than the host's own),
+// NRI_SRIOV_LAB_QEMU (a QEMU other than the one that Prepare fetches) and
+// NRI_SRIOV_LAB_CONTAINERD (a version of containerd other than the pinned one).
 //
 // It owns the host's side: processes, files in the cache, the wire to the
 // agent (package guest). It imports nothing of pkg: tests hand it the built

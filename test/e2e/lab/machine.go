@@ -44,6 +44,10 @@ type Options struct {
 	Args   []string // more arguments for the kernel
 	// HugePages is how many huge pages of 2 MB are taken out of the memory.
 	HugePages int
+	// Containerd is the version of containerd, such as 1.7.35, of a guest that
+	// Start boots; default: the one that NRI_SRIOV_LAB_CONTAINERD names, or else
+	// the pinned one. Boot takes what the assets have.
+	Containerd string
 	// State is a file for what is to outlive the guest: its /var/lib. Boot makes
 	// it when it is not there, and only one guest at a time may use it. Default:
 	// /var/lib is memory.

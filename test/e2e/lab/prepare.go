@@ -20,14 +20,24 @@ type Assets struct {
 	Release   string // the kernel's release, as uname -r says
 	Initramfs string
 	Image     string // the guest's root, only ever read
-	qemu      program
+	// Containerd is the version of the containerd in Image.
+	Containerd Version
+	qemu       program
 }
 
 // Prepare makes the lab's parts, or finds them in the cache: a QEMU whose igb
 // works, a kernel, the guest's root with containerd, CNI plugins and runc. The
 // first run fetches some 300 MB and compiles for minutes; later ones take a
-// second. It needs root, Debian's apt and a Go toolchain.
-func Prepare(ctx context.Context, progress io.Writer) (_ *Assets, err error) {
+// second. It needs root, Debian's apt and a Go toolchain. The containerd is the
+// one that NRI_SRIOV_LAB_CONTAINERD names, or else the pinned one.
+func Prepare(ctx context.Context, progress io.Writer) (*Assets, error) {
+	return PrepareContainerd(ctx, "", progress)
+}
+
+// PrepareContainerd is Prepare with a version of containerd, such as 1.7.35;
+// "" is Prepare's own choice. Parts that are the same in all versions are made
+// once.
+func PrepareContainerd(ctx context.Context, version string, progress io.Writer) (_ *Assets, err error) {
 	begin := time.Now()
 	if err := checkHost(ctx, progress); err != nil {
 		return nil, err
@@ -45,16 +55,20 @@ func Prepare(ctx context.Context, progress io.Writer) (_ *Assets, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	assets, err := prepare(ctx, c, src)
+	assets, err := prepare(ctx, c, src, version)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the lab: %w", err)
 	}
-	fmt.Fprintf(progress, "lab: prepared in %.1f s, in %s\n", time.Since(begin).Seconds(), dir)
+	fmt.Fprintf(progress, "lab: prepared in %.1f s, with containerd %s, in %s\n", time.Since(begin).Seconds(), assets.Containerd, dir)
 	return assets, nil
 }
 
-func prepare(ctx context.Context, c *cache, src source) (*Assets, error) {
-	assets := &Assets{}
+func prepare(ctx context.Context, c *cache, src source, containerd string) (*Assets, error) {
+	runtime, err := src.containerd(containerd)
+	if err != nil {
+		return nil, err
+	}
+	assets := &Assets{Containerd: runtime.version}
 	qemu, err := prepareQEMU(ctx, c)
 	if err != nil {
 		return nil, err
@@ -82,10 +96,10 @@ func prepare(ctx context.Context, c *cache, src source) (*Assets, error) {
 	if parts.testpmd, err = c.debs(ctx, "testpmd", testpmd); err != nil {
 		return nil, err
 	}
-	if parts.cni, err = c.tools(ctx, src, "cni"); err != nil {
+	if parts.cni, err = c.tools(ctx, src, "cni", src.tools("cni")); err != nil {
 		return nil, err
 	}
-	if parts.containerd, err = c.tools(ctx, src, "containerd"); err != nil {
+	if parts.containerd, err = c.containerd(ctx, src, runtime); err != nil {
 		return nil, err
 	}
 	names := key(recipe, strings.Join(testpmdDrivers, " "), filepath.Base(user), filepath.Base(parts.testpmd), filepath.Base(indexed), filepath.Base(parts.cni), filepath.Base(parts.containerd))
@@ -153,12 +167,12 @@ func (c *cache) debs(ctx context.Context, name string, d debs) (string, error) {
 }
 
 // tools is the folder with what a tools module builds.
-func (c *cache) tools(ctx context.Context, src source, name string) (string, error) {
-	version, err := src.toolKey(name)
+func (c *cache) tools(ctx context.Context, src source, name, module string) (string, error) {
+	version, err := toolKey(name, module)
 	if err != nil {
 		return "", err
 	}
 	return c.artefact(name, key(recipe, version), func(dir string) error {
-		return src.buildTools(ctx, c, name, dir)
+		return src.buildTools(ctx, c, name, module, dir)
 	})
 }

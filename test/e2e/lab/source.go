@@ -40,11 +40,14 @@ func (s source) goTool(ctx context.Context, dir string, args ...string) *exec.Cm
 	return cmd
 }
 
+// tools is the folder of a tools module of the source.
+func (s source) tools(name string) string { return filepath.Join(string(s), "tools", name) }
+
 // toolKey names what a tools module builds: its pins, the compiler, the flags.
-func (s source) toolKey(name string) (string, error) {
+func toolKey(name, module string) (string, error) {
 	parts := []string{"tools", runtime.Version(), strings.Join(buildFlags, " ")}
 	for _, file := range []string{"go.mod", "go.sum"} {
-		data, err := os.ReadFile(filepath.Join(string(s), "tools", name, file))
+		data, err := os.ReadFile(filepath.Join(module, file))
 		if err != nil {
 			return "", fmt.Errorf("read the pins of %s: %w", name, err)
 		}
@@ -54,8 +57,7 @@ func (s source) toolKey(name string) (string, error) {
 }
 
 // buildTools builds every tool of a tools module into dir.
-func (s source) buildTools(ctx context.Context, c *cache, name, dir string) error {
-	module := filepath.Join(string(s), "tools", name)
+func (s source) buildTools(ctx context.Context, c *cache, name, module, dir string) error {
 	list, err := run(s.goTool(ctx, module, "list", "-deps", "tool"))
 	if err != nil {
 		return fmt.Errorf("fetch the modules of %s: %w", name, err)

@@ -17,20 +17,35 @@ const (
 	logsEnv = "NRI_SRIOV_LAB_LOGS"
 )
 
-// prepared is made once for all tests of a process.
-var prepared = sync.OnceValues(func() (*Assets, error) {
-	return Prepare(context.Background(), os.Stderr)
-})
+// prepared is made once for all tests of a process, for each version of containerd that they ask for.
+var prepared struct {
+	mutex    sync.Mutex
+	versions map[string]func() (*Assets, error)
+}
+
+func assetsOf(containerd string) (*Assets, error) {
+	prepared.mutex.Lock()
+	once, found := prepared.versions[containerd]
+	if !found {
+		once = sync.OnceValues(func() (*Assets, error) {
+			return PrepareContainerd(context.Background(), containerd, os.Stderr)
+		})
+		if prepared.versions == nil {
+			prepared.versions = map[string]func() (*Assets, error){}
+		}
+		prepared.versions[containerd] = once
+	}
+	prepared.mutex.Unlock()
+	return once()
+}
 
 // Start boots a guest for a test, and ends it with the test. Without
 // NRI_SRIOV_LAB the test is skipped. When the test fails, the guest's logs
 // stay in a folder that the test's output names; else they are removed.
 func Start(t testing.TB, options Options) *Guest {
 	t.Helper()
-	if os.Getenv(enabledEnv) == "" {
-		t.Skipf("needs an emulated machine with SR-IOV, which takes minutes: run `make test-lab` (or set %s=1)", enabledEnv)
-	}
-	assets, err := prepared()
+	Require(t)
+	assets, err := assetsOf(options.Containerd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,4 +100,12 @@ func (g *Guest) finish(t testing.TB) {
 		t.Log(err)
 	}
 	t.Logf("the guest's logs are in %s", g.options.Logs)
+}
+
+// Require skips a test where NRI_SRIOV_LAB is not set.
+func Require(t testing.TB) {
+	t.Helper()
+	if os.Getenv(enabledEnv) == "" {
+		t.Skipf("needs an emulated machine with SR-IOV, which takes minutes: run `make test-lab` (or set %s=1)", enabledEnv)
+	}
 }

@@ -1,14 +1,18 @@
 // Command inside runs in the guest, and times one round of a candidate that gives a VF to a network namespace and takes
 // it back:
 //
-//	inside minimum VF   the messages that the kernel cannot do without, and nothing else
-//	inside plugin VF    the CNI plugin host-device, run as a process
+//	inside minimum VF      the messages that the kernel cannot do without, and nothing else
+//	inside serial VF...    the same for many VFs, one after the other
+//	inside plugin VF       the CNI plugin host-device, run as a process
+//	inside give VF NETNS   the first half of it, into a namespace that is there
+//	inside take VF NETNS   the other half
 //
-// VF is its PCI address. It prints the steps with their times as JSON, a protocol.Round.
+// VF is its PCI address, NETNS a path. It prints the steps with their times as JSON, a protocol.Round.
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,32 +31,45 @@ func main() {
 }
 
 func run() error {
-	if len(os.Args) != 3 {
-		return fmt.Errorf("inside minimum|plugin PCI-ADDRESS")
+	if len(os.Args) < 3 {
+		return errors.New("inside minimum|serial|plugin|give|take PCI-ADDRESS [PCI-ADDRESS...|NETNS]")
 	}
-	device, err := findFunction(os.Args[2])
-	if err != nil {
-		return err
-	}
-	var round protocol.Round
-	switch os.Args[1] {
-	case "minimum":
-		round, err = minimum(device)
-	case "plugin":
-		round, err = plugin(device)
-	default:
-		err = fmt.Errorf("no candidate is called %q", os.Args[1])
-	}
+	round, err := candidate(os.Args[1], os.Args[2:])
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(round)
 }
 
+func candidate(name string, args []string) (protocol.Round, error) {
+	device, err := findFunction(args[0])
+	if err == nil && name != "take" {
+		err = device.locate()
+	}
+	if err != nil {
+		return protocol.Round{}, err
+	}
+	switch {
+	case name == "minimum" && len(args) == 1:
+		return minimum(device)
+	case name == "serial":
+		return serial(args)
+	case name == "plugin" && len(args) == 1:
+		return plugin(device)
+	case name == "give" && len(args) == 2:
+		attach, err := give(device, args[1])
+		return protocol.Round{Attach: attach}, err
+	case name == "take" && len(args) == 2:
+		detach, err := take(device, args[1])
+		return protocol.Round{Detach: detach}, err
+	}
+	return protocol.Round{}, fmt.Errorf("no candidate is called %q with %d arguments", name, len(args))
+}
+
 // function is a VF as sysfs has it.
 type function struct {
 	address string
-	name    string // of its interface
+	name    string // of its interface, where it is in this namespace
 	index   int
 	pf      string
 	pfIndex int
@@ -63,9 +80,6 @@ func findFunction(address string) (function, error) {
 	device := filepath.Join("/sys/bus/pci/devices", address)
 	f := function{address: address, id: -1}
 	var err error
-	if f.name, f.index, err = interfaceOf(device); err != nil {
-		return function{}, err
-	}
 	if f.pf, f.pfIndex, err = interfaceOf(filepath.Join(device, "physfn")); err != nil {
 		return function{}, err
 	}
@@ -83,6 +97,12 @@ func findFunction(address string) (function, error) {
 		}
 	}
 	return function{}, fmt.Errorf("%s is no VF of its PF %s", address, f.pf)
+}
+
+// locate finds the VF's interface, which is in this namespace.
+func (f *function) locate() (err error) {
+	f.name, f.index, err = interfaceOf(filepath.Join("/sys/bus/pci/devices", f.address))
+	return err
 }
 
 // interfaceOf is the netdev of a PCI function, which has one.

@@ -31,12 +31,8 @@ func minimum(vf function) (round protocol.Round, err error) {
 	if err != nil {
 		return round, err
 	}
-	for range 5 {
-		for _, one := range []room{host, pod} {
-			if err := one.send(linkMessage(unix.RTM_GETLINK, 1)); err != nil {
-				return round, fmt.Errorf("look at the loopback interface: %w", err)
-			}
-		}
+	if err := warm(host, pod); err != nil {
+		return round, err
 	}
 	address := netip.MustParsePrefix(protocol.Address)
 	var in, out clock
@@ -50,6 +46,63 @@ func minimum(vf function) (round protocol.Round, err error) {
 		out.step("move, name, down", func() error { return pod.send(moveMessage(vf.index, host, vf.name, false)) }),
 		out.step("VLAN through the PF", func() error { return host.send(vlanMessage(vf, 0)) }),
 	)
+	return protocol.Round{Attach: in.steps, Detach: out.steps}, err
+}
+
+// warm walks the code path of messages in each namespace.
+func warm(rooms ...room) error {
+	for range 5 {
+		for _, one := range rooms {
+			if err := one.send(linkMessage(unix.RTM_GETLINK, 1)); err != nil {
+				return fmt.Errorf("look at the loopback interface: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// serial is minimum for many VFs, each with a namespace of its own: one step for all of them, in and back.
+func serial(addresses []string) (round protocol.Round, err error) {
+	host, err := enter(false)
+	if err != nil {
+		return round, err
+	}
+	vfs, pods := make([]function, len(addresses)), make([]room, len(addresses))
+	for i := range addresses {
+		if vfs[i], err = findFunction(addresses[i]); err == nil {
+			err = vfs[i].locate()
+		}
+		if err == nil {
+			pods[i], err = enter(true)
+		}
+		if err != nil {
+			return round, err
+		}
+	}
+	if err := warm(append(pods, host)...); err != nil {
+		return round, err
+	}
+	each := func(do func(vf function, pod room) error) func() error {
+		return func() (err error) {
+			for i := range vfs {
+				err = errors.Join(err, do(vfs[i], pods[i]))
+			}
+			return err
+		}
+	}
+	address := netip.MustParsePrefix(protocol.Address)
+	var in, out clock
+	err = in.step("all in", each(func(vf function, pod room) error {
+		return errors.Join(
+			host.send(vlanMessage(vf, protocol.VLAN)),
+			host.send(moveMessage(vf.index, pod, protocol.Interface, true)),
+			pod.send(addressMessage(vf.index, address)),
+		)
+	}))
+	time.Sleep(protocol.Hold)
+	err = errors.Join(err, out.step("all back", each(func(vf function, pod room) error {
+		return errors.Join(pod.send(moveMessage(vf.index, host, vf.name, false)), host.send(vlanMessage(vf, 0)))
+	})))
 	return protocol.Round{Attach: in.steps, Detach: out.steps}, err
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("n", 15, "rounds")
+	rounds := flag.Int("n", 10, "rounds")
 	flag.Parse()
 	if flag.NArg() > 0 || *rounds < 1 {
 		fmt.Fprintln(os.Stderr, "bench: it takes no arguments, and one round or more")

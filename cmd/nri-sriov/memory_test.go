@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
+	"github.com/sirupsen/logrus"
+
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
+	"github.com/nri-sriov/nri-sriov/pkg/hooks"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/request"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+)
+
+// memoryEnv names the folder of a process that is measured.
+const memoryEnv = "NRI_SRIOV_MEMORY_OF"
+
+func TestMain(m *testing.M) {
+	logrus.SetOutput(io.Discard) // the NRI library tells of each connection
+	dir := os.Getenv(memoryEnv)
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	if err := measuredProcess(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// BenchmarkMemory is the memory, in MB, of a process of its own with the daemon's parts: the journal with so many
+// sandboxes, one VF each, the pool of a node of 8 PFs with 64 VFs each, the connection to a runtime which lists all of
+// them, the servers, and one scrape. In place of sysfs and netlink it has a made-up node.
+func BenchmarkMemory(b *testing.B) {
+	for _, sandboxes := range []int{0, 500} {
+		b.Run(fmt.Sprint(sandboxes), func(b *testing.B) {
+			dir, err := os.MkdirTemp("", "nri")
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = os.RemoveAll(dir) })
+			pods := journaled(b, dir, sandboxes)
+			socket := filepath.Join(dir, "nri.sock")
+			list := func(ctx context.Context, cb adaptation.SyncCB) error {
+				_, err := cb(ctx, pods, nil)
+				return err
+			}
+			update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
+			runtime, err := adaptation.New("test", "v0", list, update,
+				adaptation.WithSocketPath(socket), adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
+			if err == nil {
+				err = runtime.Start()
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(runtime.Stop)
+			var most, atMost float64
+			for b.Loop() {
+				command := exec.CommandContext(b.Context(), os.Args[0])
+				command.Env, command.Stderr = append(os.Environ(), memoryEnv+"="+dir), os.Stderr
+				output, err := command.Output()
+				if err != nil {
+					b.Fatal(err)
+				}
+				var resident, peak float64
+				if _, err := fmt.Sscan(string(output), &resident, &peak); err != nil {
+					b.Fatalf("%v in %q", err, output)
+				}
+				most, atMost = max(most, resident/1024), max(atMost, peak/1024)
+			}
+			b.ReportMetric(most, "RSS-MB")
+			b.ReportMetric(atMost, "peak-MB")
+		})
+	}
+}
+
+// journaled leaves the journal of a daemon with so many sandboxes in a folder, and answers what a runtime says of them.
+func journaled(b *testing.B, dir string, sandboxes int) (pods []*api.PodSandbox) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	d, err := madeUp(ctx, dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range sandboxes {
+		pod := &api.PodSandbox{
+			Id: fmt.Sprintf("%064x", i), Name: fmt.Sprint("web-", i), Uid: fmt.Sprintf("%036x", i), Namespace: "prod",
+			Annotations: map[string]string{request.NetworksAnnotation: "default"},
+			Linux:       &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{{Type: "network", Path: "/proc/self/ns/net"}}},
+		}
+		if err := d.plugin.RunPodSandbox(ctx, pod); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := d.attacher.Ready(ctx, pod.Id); err != nil {
+			b.Fatal(err)
+		}
+		pods = append(pods, pod)
+	}
+	cancel()
+	if err := d.attacher.Wait(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	return pods
+}
+
+// madeUp is a daemon on a made-up node with a state folder.
+func madeUp(ctx context.Context, dir string) (*daemon, error) {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	d := &daemon{log: log, trouble: newTrouble(log), plugin: hooks.New(log, nil), failed: make(chan error, 1), flags: runFlags{
+		stateDir: dir, runDir: dir, nriSocket: filepath.Join(dir, "nri.sock"), pluginName: "nri-sriov", pluginIndex: "10", listen: "127.0.0.1:0",
+	}}
+	node, err := config.Load(filepath.Join(dir, "no-config.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	records, loaded, err := d.openJournal(dir)
+	if err != nil {
+		return nil, err
+	}
+	results, err := attach.OpenResults(dir)
+	if err != nil {
+		return nil, err
+	}
+	world := attachtest.NewWorld(8, 64)
+	d.pool = inventory.NewPool(world.Providers())
+	d.storage = storage{records, records}
+	d.attacher = attach.New(ctx, attach.Options{
+		Pool: d.pool, Journal: records, Results: results, Device: world, Address: world, Announce: world, Settings: world.SettingsOf,
+		Open: vf.OpenNamespace, Times: attach.DefaultTimes(), Log: log,
+	})
+	d.attacher.Recover(loaded)
+	d.plugin.Start(&hooks.Node{Config: node, Attacher: d.attacher, Results: results})
+	return d, nil
+}
+
+// measuredProcess is a daemon that starts, and prints its resident memory and the peak of it, in KB, once all is settled.
+func measuredProcess(dir string) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	d, err := madeUp(ctx, dir)
+	if err != nil {
+		return err
+	}
+	d.serve()
+	ended := make(chan error, 1)
+	go func() { ended <- d.connect(ctx) }()
+	for !d.plugin.Synchronised() {
+		select {
+		case err := <-ended:
+			return errors.Join(errors.New("the connection has ended"), err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	for _, pod := range d.attacher.Pods() {
+		if _, err := d.attacher.Ready(ctx, pod.Sandbox.ID); err != nil {
+			return err
+		}
+	}
+	d.probes().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
+	resident, peak, err := residentMemory()
+	fmt.Println(resident, peak)
+	return err
+}
+
+var memoryForm = regexp.MustCompile(`(?s)VmHWM:\s+(\d+) kB.*VmRSS:\s+(\d+) kB`)
+
+// residentMemory is this process's now and at most, in KB.
+func residentMemory() (resident, peak int, err error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, 0, err
+	}
+	found := memoryForm.FindSubmatch(text)
+	if found == nil {
+		return 0, 0, fmt.Errorf("no memory in %s", text)
+	}
+	peak, err = strconv.Atoi(string(found[1]))
+	if err == nil {
+		resident, err = strconv.Atoi(string(found[2]))
+	}
+	return resident, peak, err
+}
