@@ -59,7 +59,7 @@ var known = []string{
 	"Description", "Documentation", "After", "Before", "Type", "ExecStart", "Restart", "RestartSec", "TimeoutStopSec",
 	"RuntimeDirectory", "RuntimeDirectoryMode", "RuntimeDirectoryPreserve", "StateDirectory", "StateDirectoryMode",
 	"CapabilityBoundingSet", "NoNewPrivileges", "RestrictAddressFamilies", "RestrictNamespaces", "LockPersonality",
-	"MemoryDenyWriteExecute", "SystemCallArchitectures", "WantedBy",
+	"MemoryDenyWriteExecute", "SystemCallArchitectures", "StartLimitIntervalSec", "WantedBy",
 }
 
 func TestSystemdUnit(t *testing.T) {
