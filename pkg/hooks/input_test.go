@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -48,15 +49,27 @@ type direct struct {
 }
 
 // bothForms writes the log in both of its forms.
-type bothForms struct{ text, json bytes.Buffer }
+type bothForms struct {
+	mutex      sync.Mutex
+	text, json bytes.Buffer
+}
 
 func (b *bothForms) Format(entry *logrus.Entry) ([]byte, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
 	entry.Buffer = nil // which both would write to
 	text, err := (&logrus.TextFormatter{DisableColors: true, FullTimestamp: true}).Format(entry)
 	b.text.Write(text)
 	object, jsonErr := (&logrus.JSONFormatter{}).Format(entry)
 	b.json.Write(object)
 	return nil, errors.Join(err, jsonErr)
+}
+
+// written is what was written so far.
+func (b *bothForms) written() (text, object string) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.text.String(), b.json.String()
 }
 
 func newDirect(t *testing.T) *direct {
@@ -294,7 +307,8 @@ func TestNoTextMakesALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := regexp.MustCompile(`^time="[^"]*" level=(trace|debug|info|warning|error) msg="?[A-Za-z]`)
-	for form, lines := range map[string]string{"text": d.log.text.String(), "json": d.log.json.String()} {
+	asText, asJSON := d.log.written()
+	for form, lines := range map[string]string{"text": asText, "json": asJSON} {
 		all := strings.Split(strings.TrimSuffix(lines, "\n"), "\n")
 		if len(all) < 500 {
 			t.Errorf("%d lines only", len(all))

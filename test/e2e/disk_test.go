@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
 
@@ -21,16 +20,7 @@ const (
 // NRI_SRIOV_LAB_LONG all of it, else some.
 func TestDisk(t *testing.T) {
 	t.Parallel()
-	guest := lab.Start(t, lab.Options{})
-	path, err := fragile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	installed, err := daemon.Install(t.Context(), guest, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := (&bench{Guest: guest, Daemon: installed}).runtime(t, lab.ContainerdOptions{})
+	all := bootWith(t, lab.Options{}, fragile).runtime(t, lab.ContainerdOptions{})
 	for _, c := range []struct {
 		name string
 		test func(*subject)

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
 
@@ -36,16 +35,8 @@ const noticeLimit = 10 * time.Second
 // those that take a minute at most.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	guest := lab.Start(t, lab.Options{NICs: []lab.NIC{{Name: "pf0", Wire: "wire"}, {Name: "pf1", Wire: "wire"}, {Name: "pf2", Wire: "wire"}, {Name: "pf3", Wire: "wire"}}})
-	path, err := fragile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	installed, err := daemon.Install(t.Context(), guest, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := (&bench{Guest: guest, Daemon: installed}).runtime(t, lab.ContainerdOptions{})
+	nics := []lab.NIC{{Name: "pf0", Wire: "wire"}, {Name: "pf1", Wire: "wire"}, {Name: "pf2", Wire: "wire"}, {Name: "pf3", Wire: "wire"}}
+	all := bootWith(t, lab.Options{NICs: nics}, fragile).runtime(t, lab.ContainerdOptions{})
 	for _, c := range []struct {
 		name string
 		test func(*subject)

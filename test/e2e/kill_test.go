@@ -37,16 +37,7 @@ const (
 // rest in vfio-pci and are given out as network interfaces.
 func TestKilledAtEachStep(t *testing.T) {
 	t.Parallel()
-	guest := lab.Start(t, lab.Options{})
-	path, err := fragile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	installed, err := daemon.Install(t.Context(), guest, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := (&bench{Guest: guest, Daemon: installed}).runtime(t, lab.ContainerdOptions{})
+	all := bootWith(t, lab.Options{}, fragile).runtime(t, lab.ContainerdOptions{})
 	networks, stride := []string{"cold", "public"}, 3
 	if long() {
 		networks, stride = append(networks, "woken"), 1

@@ -64,6 +64,11 @@ type bench struct {
 // boot boots a guest with the program installed; nothing runs in it yet.
 func boot(t *testing.T, options lab.Options) *bench {
 	t.Helper()
+	return bootWith(t, options, program)
+}
+
+func bootWith(t *testing.T, options lab.Options, program func() (string, error)) *bench {
+	t.Helper()
 	guest := lab.Start(t, options)
 	path, err := program()
 	if err != nil {

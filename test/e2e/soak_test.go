@@ -20,6 +20,7 @@ const (
 	soakEnv     = "NRI_SRIOV_SOAK"
 	shortSoak   = 18
 	soakWorkers = 6
+	day         = 86400 // seconds
 )
 
 // soakPods are what the pods of a soak ask for, in turns; the last one is refused.
@@ -45,10 +46,10 @@ func TestSoak(t *testing.T) {
 	before := s.usage()
 	begun := time.Now()
 	refused := s.churn(count / 2)
-	s.shell("date -s @$(( $(date +%%s) + 86400 ))")
+	s.shell("date -s @$(( $(date +%%s) + %d ))", day)
 	refused += s.churn(count - count/2)
 	took := time.Since(begun)
-	s.shell("date -s @$(( $(date +%%s) - 86400 ))")
+	s.shell("date -s @$(( $(date +%%s) - %d ))", day)
 	after := s.usage()
 	t.Logf("%d pods, %d of them refused as they must be, in %s\nbefore %+v\nafter  %+v", count, refused, took.Round(time.Second), before, after)
 	if err := after.grownFrom(before); err != nil {
