@@ -40,12 +40,12 @@ func readUnit(t *testing.T, text string) []directive {
 var known = map[string][]string{
 	"[Unit]": {"Description", "Documentation", "After", "Before", "StartLimitIntervalSec"},
 	"[Service]": {
-		"Type", "ExecStartPre", "ExecStart", "Restart", "RestartSec", "TimeoutStopSec", "KillMode",
+		"Type", "ExecStartPre", "ExecStart", "Restart", "RestartSec", "TimeoutStopSec", "KillMode", "Nice", "OOMScoreAdjust",
 		"RuntimeDirectory", "RuntimeDirectoryMode", "RuntimeDirectoryPreserve", "StateDirectory", "StateDirectoryMode",
 		"CapabilityBoundingSet", "NoNewPrivileges", "RestrictAddressFamilies", "RestrictNamespaces", "LockPersonality",
 		"MemoryDenyWriteExecute", "SystemCallArchitectures", "SystemCallFilter", "SystemCallErrorNumber", "RestrictRealtime",
 		"RestrictSUIDSGID", "KeyringMode", "DevicePolicy", "DeviceAllow", "ProtectSystem", "ReadWritePaths", "ProtectHome",
-		"PrivateTmp", "PrivateIPC", "ProtectControlGroups", "ProtectKernelLogs", "ProtectClock", "ProtectHostname",
+		"PrivateTmp", "PrivateIPC", "ReadOnlyPaths", "ProtectKernelLogs", "ProtectClock", "ProtectHostname",
 	},
 	"[Install]": {"WantedBy"},
 }
@@ -106,7 +106,7 @@ func TestUnitLimits(t *testing.T) {
 		"ProtectHome":             {"yes"},
 		"PrivateTmp":              {"yes"},
 		"PrivateIPC":              {"yes"},
-		"ProtectControlGroups":    {"yes"},
+		"ReadOnlyPaths":           {"/sys/fs/cgroup"},
 		"ProtectKernelLogs":       {"yes"},
 		"ProtectClock":            {"yes"},
 		"ProtectHostname":         {"yes"},
