@@ -60,6 +60,7 @@ type Daemon struct {
 	Directives []string
 
 	guest   *lab.Guest
+	unit    string
 	written string // the drop-in that systemd has read
 	process *Process
 }
@@ -73,10 +74,12 @@ func Install(ctx context.Context, guest *lab.Guest, path string) (*Daemon, error
 	if err := guest.WriteFile(ctx, Binary, 0o755, binary); err != nil {
 		return nil, fmt.Errorf("install nri-sriov: %w", err)
 	}
-	if err := installUnit(ctx, guest); err != nil {
-		return nil, fmt.Errorf("install nri-sriov: %w", err)
-	}
-	return &Daemon{guest: guest}, nil
+	return installUnit(ctx, guest, Unit)
+}
+
+// Beside installs the same program a second time, by a unit of another name.
+func (d *Daemon) Beside(ctx context.Context) (*Daemon, error) {
+	return installUnit(ctx, d.guest, "second-"+Unit)
 }
 
 // Configure writes the node's config; the empty text removes it.
@@ -102,7 +105,7 @@ func (d *Daemon) Start(ctx context.Context, args ...string) error {
 // Launch starts the daemon and does not wait until it is ready.
 func (d *Daemon) Launch(ctx context.Context, args ...string) error {
 	if text := d.dropIn(args); text != d.written {
-		if err := d.guest.WriteFile(ctx, dropInFile, 0o644, []byte(text)); err != nil {
+		if err := d.guest.WriteFile(ctx, d.dropInFile(), 0o644, []byte(text)); err != nil {
 			return err
 		}
 		if _, err := d.guest.Run(ctx, "systemctl", "daemon-reload"); err != nil {
@@ -111,11 +114,11 @@ func (d *Daemon) Launch(ctx context.Context, args ...string) error {
 		d.written = text
 	}
 	// There is no journal to look into: what systemd has against it, it says on the spot.
-	start := fmt.Sprintf("systemctl start %[1]s || { systemctl status --no-pager %[1]s; exit 1; }", Unit)
+	start := fmt.Sprintf("systemctl start %[1]s || { systemctl status --no-pager %[1]s; exit 1; }", d.unit)
 	if _, err := d.guest.Shell(ctx, start); err != nil {
 		return err
 	}
-	process, err := launched(ctx, d.guest)
+	process, err := launched(ctx, d.guest, d.unit)
 	if err != nil {
 		return err
 	}
@@ -144,7 +147,7 @@ func (d *Daemon) Process() *Process { return d.process }
 
 // Stop ends the daemon as an operator does and answers its exit code.
 func (d *Daemon) Stop(ctx context.Context) (int, error) {
-	if _, err := d.guest.Run(ctx, "systemctl", "stop", Unit); err != nil {
+	if _, err := d.guest.Run(ctx, "systemctl", "stop", d.unit); err != nil {
 		return 0, err
 	}
 	return d.process.Wait(ctx, limit)

@@ -20,8 +20,7 @@ const Unit = "nri-sriov.service"
 
 // Places in the guest.
 const (
-	unitFile    = "/etc/systemd/system/" + Unit
-	dropInFile  = "/run/systemd/system/" + Unit + ".d/lab.conf"
+	unitsDir    = "/etc/systemd/system"
 	modulesFile = "/etc/modules-load.d/nri-sriov.conf"
 	logFile     = "/var/log/nri-sriov.log"
 )
@@ -29,25 +28,27 @@ const (
 // modules are those that an operator has loaded at boot, because the unit does not let the daemon.
 const modules = "vfio-pci\nvhost_net\ntun\n"
 
-// installUnit does what `make install` does with the unit, and has systemd load the modules.
-func installUnit(ctx context.Context, guest *lab.Guest) error {
+// installUnit does what `make install` does with the unit, under a name, and has systemd load the modules.
+func installUnit(ctx context.Context, guest *lab.Guest, name string) (*Daemon, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	unit, err := os.ReadFile(filepath.Join(root, "configs", "systemd", Unit))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := guest.WriteFile(ctx, unitFile, 0o644, unit); err != nil {
-		return err
+	err = cmp.Or(guest.WriteFile(ctx, filepath.Join(unitsDir, name), 0o644, unit), guest.WriteFile(ctx, modulesFile, 0o644, []byte(modules)))
+	if err == nil {
+		_, err = guest.Shell(ctx, "systemctl daemon-reload; systemctl start systemd-modules-load.service")
 	}
-	if err := guest.WriteFile(ctx, modulesFile, 0o644, []byte(modules)); err != nil {
-		return err
+	if err != nil {
+		return nil, fmt.Errorf("install %s: %w", name, err)
 	}
-	_, err = guest.Shell(ctx, "systemctl daemon-reload; systemctl start systemd-modules-load.service")
-	return err
+	return &Daemon{guest: guest, unit: name}, nil
 }
+
+func (d *Daemon) dropInFile() string { return "/run/systemd/system/" + d.unit + ".d/lab.conf" }
 
 // dropIn is what a test varies: arguments, environment, and more lines of the section Service. The lab reads a file and
 // not a journal, and starts the daemon again itself. Everything else is the unit's.
@@ -76,19 +77,20 @@ func quote(word string) string {
 // Process is the daemon as systemd runs it, from one start to its end.
 type Process struct {
 	guest *lab.Guest
+	unit  string
 	pid   int
 }
 
 // launched is the process that systemd started last; it may have ended again.
-func launched(ctx context.Context, guest *lab.Guest) (*Process, error) {
-	state, err := status(ctx, guest)
+func launched(ctx context.Context, guest *lab.Guest, unit string) (*Process, error) {
+	state, err := status(ctx, guest, unit)
 	if err != nil {
 		return nil, err
 	}
 	if state.pid == 0 {
-		return nil, fmt.Errorf("start %s: systemd started no process: %+v", Unit, state)
+		return nil, fmt.Errorf("start %s: systemd started no process: %+v", unit, state)
 	}
-	return &Process{guest: guest, pid: state.pid}, nil
+	return &Process{guest: guest, unit: unit, pid: state.pid}, nil
 }
 
 // PID is the process's number in the guest.
@@ -103,7 +105,7 @@ func (p *Process) Signal(ctx context.Context, signal syscall.Signal) error {
 	if err != nil || !running {
 		return err
 	}
-	_, err = p.guest.Run(ctx, "systemctl", "kill", "--kill-whom=main", "--signal="+strconv.Itoa(int(signal)), Unit)
+	_, err = p.guest.Run(ctx, "systemctl", "kill", "--kill-whom=main", "--signal="+strconv.Itoa(int(signal)), p.unit)
 	if err != nil {
 		if running, _ := p.Running(ctx); !running {
 			return nil
@@ -114,7 +116,7 @@ func (p *Process) Signal(ctx context.Context, signal syscall.Signal) error {
 
 // Running says whether the process, or anything that it started, has not ended.
 func (p *Process) Running(ctx context.Context) (bool, error) {
-	state, err := status(ctx, p.guest)
+	state, err := status(ctx, p.guest, p.unit)
 	return err == nil && state.pid == p.pid && state.running, err
 }
 
@@ -122,23 +124,23 @@ func (p *Process) Running(ctx context.Context) (bool, error) {
 // number when killed). After the time it returns os.ErrDeadlineExceeded.
 func (p *Process) Wait(ctx context.Context, limit time.Duration) (int, error) {
 	for end := time.Now().Add(limit); ; {
-		state, err := status(ctx, p.guest)
+		state, err := status(ctx, p.guest, p.unit)
 		switch {
 		case err != nil:
 			return 0, err
 		case state.pid == 0 && !state.running:
 			return 0, nil // systemd forgets a unit that has ended well and that nothing refers to
 		case state.pid != p.pid:
-			return 0, fmt.Errorf("wait for %s: process %d came after %d", Unit, state.pid, p.pid)
+			return 0, fmt.Errorf("wait for %s: process %d came after %d", p.unit, state.pid, p.pid)
 		case !state.running:
 			return state.code, nil
 		case time.Now().After(end):
-			return 0, fmt.Errorf("wait for %s: still running after %s: %w", Unit, limit, os.ErrDeadlineExceeded)
+			return 0, fmt.Errorf("wait for %s: still running after %s: %w", p.unit, limit, os.ErrDeadlineExceeded)
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return 0, fmt.Errorf("wait for %s: %w", Unit, ctx.Err())
+			return 0, fmt.Errorf("wait for %s: %w", p.unit, ctx.Err())
 		}
 	}
 }
@@ -149,12 +151,16 @@ type unitStatus struct {
 	running   bool
 }
 
-func status(ctx context.Context, guest *lab.Guest) (unitStatus, error) {
-	output, err := guest.Run(ctx, "systemctl", "show", "--property=ActiveState,ExecMainPID,ExecMainCode,ExecMainStatus", Unit)
+func status(ctx context.Context, guest *lab.Guest, unit string) (unitStatus, error) {
+	output, err := guest.Run(ctx, "systemctl", "show", "--property=ActiveState,ExecMainPID,ExecMainCode,ExecMainStatus", unit)
 	if err != nil {
-		return unitStatus{}, fmt.Errorf("ask systemd for %s: %w", Unit, err)
+		return unitStatus{}, fmt.Errorf("ask systemd for %s: %w", unit, err)
 	}
-	return readStatus(output.Stdout)
+	state, err := readStatus(output.Stdout)
+	if err != nil {
+		return state, fmt.Errorf("ask systemd for %s: %w", unit, err)
+	}
+	return state, nil
 }
 
 // readStatus reads systemctl's lines name=value. ExecMainCode is waitid's si_code: 1 for an exit, else a signal.
@@ -168,7 +174,7 @@ func readStatus(text string) (unitStatus, error) {
 	how, err2 := strconv.Atoi(values["ExecMainCode"])
 	code, err3 := strconv.Atoi(values["ExecMainStatus"])
 	if err := cmp.Or(err, err2, err3); err != nil {
-		return unitStatus{}, fmt.Errorf("read the state of %s: %w in %q", Unit, err, text)
+		return unitStatus{}, fmt.Errorf("%w in %q", err, text)
 	}
 	const exited = 1 // CLD_EXITED
 	if how > exited {
