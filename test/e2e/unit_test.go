@@ -229,7 +229,9 @@ func (s *subject) seenWithout(capability string) string {
 	}
 	s.must(s.Daemon.Kill(s.ctx()))
 	s.shell("truncate -s 0 %s", s.Daemon.Process().Log())
-	warnings := func() string { return s.shell("grep -E 'level=(warn|error)|^nri-sriov:|^Error' %s || true", s.Daemon.Process().Log()) }
+	warnings := func() string {
+		return s.shell("grep -E 'level=(warn|error)|^nri-sriov:|^Error' %s || true", s.Daemon.Process().Log())
+	}
 	if err := s.Daemon.Start(s.ctx()); err != nil { // a runtime without the daemon starts pods without VFs
 		note(err)
 		return seen.String() + warnings()
