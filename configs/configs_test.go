@@ -2,10 +2,8 @@
 package configs
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -51,54 +49,5 @@ func containerdDropIn(t *testing.T, file string, version int, required bool) {
 	}
 	if len(good) != 2 {
 		t.Errorf("check says nothing of %v", good)
-	}
-}
-
-// known are the directives that the unit may have; systemd ignores what it does not know with a warning only.
-var known = []string{
-	"Description", "Documentation", "After", "Before", "Type", "ExecStart", "Restart", "RestartSec", "TimeoutStopSec",
-	"RuntimeDirectory", "RuntimeDirectoryMode", "RuntimeDirectoryPreserve", "StateDirectory", "StateDirectoryMode",
-	"CapabilityBoundingSet", "NoNewPrivileges", "RestrictAddressFamilies", "RestrictNamespaces", "LockPersonality",
-	"MemoryDenyWriteExecute", "SystemCallArchitectures", "StartLimitIntervalSec", "WantedBy",
-}
-
-func TestSystemdUnit(t *testing.T) {
-	file, err := os.Open("systemd/nri-sriov.service")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	values, sections := map[string]string{}, []string{}
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if strings.HasPrefix(line, "[") {
-			sections = append(sections, line)
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok || !slices.Contains(known, key) {
-			t.Errorf("line %q has no directive that is known", line)
-		}
-		values[key] = value
-	}
-	if strings.Join(sections, "") != "[Unit][Service][Install]" {
-		t.Errorf("sections: %v", sections)
-	}
-	for key, want := range map[string]string{
-		"ExecStart": "/usr/local/bin/nri-sriov run", "Restart": "always", "RuntimeDirectory": "nri-sriov",
-		"RuntimeDirectoryPreserve": "yes", "StateDirectory": "nri-sriov", "WantedBy": "multi-user.target",
-	} {
-		if values[key] != want {
-			t.Errorf("%s is %q, wanted %q", key, values[key], want)
-		}
-	}
-	// A mount namespace of its own would hide or hold pods' network namespaces.
-	for _, key := range []string{"PrivateTmp", "ProtectSystem", "ProtectHome", "PrivateMounts", "PrivateNetwork", "ProtectKernelTunables"} {
-		if _, there := values[key]; there {
-			t.Errorf("%s gives the daemon a namespace of its own", key)
-		}
 	}
 }

@@ -41,7 +41,7 @@ func (d *daemon) loadModules(ctx context.Context, node *config.Node) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, loadModuleTime)
 		if err := d.dpdk.LoadModule(ctx, name); err != nil {
-			d.log.WithError(err).Warn("a module that the config needs could not be loaded; if it is neither there nor built in, pods that need it are refused")
+			d.log.WithError(err).Warn("a module that the config needs could not be loaded by the daemon: name it in a file in /etc/modules-load.d, so that it is at boot; pods that need it are refused until it is there")
 		}
 		cancel()
 	}

@@ -110,13 +110,7 @@ func (g Addressing) Announce(ctx context.Context, a Attachment, ns *vf.Namespace
 	}
 	ctx, cancel := context.WithTimeout(ctx, carrierTime)
 	defer cancel()
-	var link vf.Interface
-	err := poll(ctx, func() (err error) {
-		if link, err = ns.Interface(a.Interface); err == nil && !link.Running {
-			err = fmt.Errorf("%s has no carrier", a.Interface)
-		}
-		return err
-	})
+	link, err := ns.Carrier(ctx, a.Interface)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The process's first thread cannot end. It is kept for the tests' first goroutine, so that no other one, which a test may
+// leave in another namespace, runs on it.
+func init() { runtime.LockOSThread() }
+
 // requireKernel skips where namespaces cannot be made, naming what is missing; where NRI_SRIOV_REQUIRE_KERNEL is set,
 // as in `make test`, that is a failure.
 func requireKernel(t *testing.T, err error, what string) {

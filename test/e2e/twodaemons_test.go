@@ -17,14 +17,16 @@ func twoDaemons(s *subject) {
 	_, held := s.mustPod("held", "public")
 	first := s.Daemon.Process()
 	said := fmt.Sprintf("another nri-sriov is at work on this node (pid %d, for ", first.PID())
-	s.must(s.Daemon.Launch(s.T.Context()))
+	beside, err := s.Daemon.Beside(s.T.Context())
+	s.must(err)
+	s.must(beside.Launch(s.T.Context()))
 	s.said(said)
 	s.lacks("") // the first answers
 	s.mustPod("meanwhile", "public")
-	if code, err := s.Daemon.Stop(s.T.Context()); err != nil || code != 0 {
+	if code, err := beside.Stop(s.T.Context()); err != nil || code != 0 {
 		s.T.Errorf("the daemon that waits ends with %d, %v", code, err)
 	}
-	s.must(s.Daemon.Launch(s.T.Context()))
+	s.must(beside.Launch(s.T.Context()))
 	s.said(said)
 	begun := time.Now()
 	s.must(first.Signal(s.T.Context(), syscall.SIGKILL))
@@ -34,8 +36,13 @@ func twoDaemons(s *subject) {
 	_, second := s.mustPod("second", "public")
 	c.converge = time.Since(begun)
 	c.without = s.bare("net1", held, second)
-	_, err := first.Wait(context.WithoutCancel(s.T.Context()), time.Minute)
+	_, err = first.Wait(context.WithoutCancel(s.T.Context()), time.Minute)
 	s.must(err)
+	code, err := beside.Stop(s.ctx())
+	if err != nil || code != 0 {
+		s.T.Errorf("the second daemon ends with %d, %v", code, err)
+	}
+	s.must(s.Daemon.Start(s.ctx()))
 	s.tell(c)
 }
 

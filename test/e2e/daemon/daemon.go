@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
@@ -30,29 +31,41 @@ const limit = time.Minute
 // Build builds the program for the guest, from the tree that the working folder belongs to, and gives its path. The tags
 // are those of go build.
 func Build(ctx context.Context, dir string, tags ...string) (string, error) {
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	root, err := moduleRoot(ctx)
 	if err != nil {
-		return "", fmt.Errorf("find the module: %w", err)
+		return "", err
 	}
 	path := filepath.Join(dir, "nri-sriov")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", strings.Join(tags, ","), "-o", path, "./cmd/nri-sriov")
-	build.Dir, build.Env = strings.TrimSpace(string(root)), append(os.Environ(), "CGO_ENABLED=0")
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build nri-sriov: %w\n%s", err, output)
 	}
 	return path, nil
 }
 
-// Daemon is nri-sriov in a guest.
+func moduleRoot(ctx context.Context) (string, error) {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	return strings.TrimSpace(string(root)), nil
+}
+
+// Daemon is nri-sriov in a guest, run by systemd within the limits of its unit.
 type Daemon struct {
 	// Env is added to the environment of the next start.
 	Env []string
+	// Directives are more lines for the unit's section Service, from the next start on.
+	Directives []string
 
 	guest   *lab.Guest
-	process *lab.Process
+	unit    string
+	written string // the drop-in that systemd has read
+	process *Process
 }
 
-// Install copies the program into the guest.
+// Install copies the program and its unit into the guest.
 func Install(ctx context.Context, guest *lab.Guest, path string) (*Daemon, error) {
 	binary, err := os.ReadFile(path)
 	if err != nil {
@@ -61,7 +74,12 @@ func Install(ctx context.Context, guest *lab.Guest, path string) (*Daemon, error
 	if err := guest.WriteFile(ctx, Binary, 0o755, binary); err != nil {
 		return nil, fmt.Errorf("install nri-sriov: %w", err)
 	}
-	return &Daemon{guest: guest}, nil
+	return installUnit(ctx, guest, Unit)
+}
+
+// Beside installs the same program a second time, by a unit of another name.
+func (d *Daemon) Beside(ctx context.Context) (*Daemon, error) {
+	return installUnit(ctx, d.guest, "second-"+Unit)
 }
 
 // Configure writes the node's config; the empty text removes it.
@@ -84,10 +102,23 @@ func (d *Daemon) Start(ctx context.Context, args ...string) error {
 	return d.Ready(ctx)
 }
 
-// Launch starts the daemon and does not wait.
+// Launch starts the daemon and does not wait until it is ready.
 func (d *Daemon) Launch(ctx context.Context, args ...string) error {
-	argv := append([]string{Binary, "run", "--log-level", "debug"}, args...)
-	process, err := d.guest.Start(ctx, "nri-sriov", d.Env, argv...)
+	if text := d.dropIn(args); text != d.written {
+		if err := d.guest.WriteFile(ctx, d.dropInFile(), 0o644, []byte(text)); err != nil {
+			return err
+		}
+		if _, err := d.guest.Run(ctx, "systemctl", "daemon-reload"); err != nil {
+			return err
+		}
+		d.written = text
+	}
+	// There is no journal to look into: what systemd has against it, it says on the spot.
+	start := fmt.Sprintf("systemctl start %[1]s || { systemctl status --no-pager %[1]s; exit 1; }", d.unit)
+	if _, err := d.guest.Shell(ctx, start); err != nil {
+		return err
+	}
+	process, err := launched(ctx, d.guest, d.unit)
 	if err != nil {
 		return err
 	}
@@ -111,15 +142,23 @@ func (d *Daemon) Ready(ctx context.Context) error {
 	})
 }
 
-// Process is the daemon's process.
-func (d *Daemon) Process() *lab.Process { return d.process }
+// Process is the daemon's process, of the last start.
+func (d *Daemon) Process() *Process { return d.process }
 
-// Stop ends the daemon and answers its exit code.
-func (d *Daemon) Stop(ctx context.Context) (int, error) { return d.process.Stop(ctx, limit) }
+// Stop ends the daemon as an operator does and answers its exit code.
+func (d *Daemon) Stop(ctx context.Context) (int, error) {
+	if _, err := d.guest.Run(ctx, "systemctl", "stop", d.unit); err != nil {
+		return 0, err
+	}
+	return d.process.Wait(ctx, limit)
+}
 
-// Kill kills the daemon with SIGKILL.
+// Kill kills the daemon with SIGKILL and waits until it is gone.
 func (d *Daemon) Kill(ctx context.Context) error {
-	_, err := d.process.Kill(ctx)
+	if err := d.process.Signal(ctx, syscall.SIGKILL); err != nil {
+		return err
+	}
+	_, err := d.process.Wait(ctx, limit)
 	return err
 }
 

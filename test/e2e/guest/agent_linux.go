@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,9 @@ import (
 
 // bootModules are in use from the start; others load when somebody asks.
 var bootModules = []string{"virtio_net", "veth", "bridge", "tun"}
+
+// systemdSocket is where systemctl asks; it is there once systemd takes requests.
+const systemdSocket = "/run/systemd/private"
 
 // serve finishes the machine and then answers the host.
 func serve() error {
@@ -38,6 +42,9 @@ func serve() error {
 		return err
 	}
 	if err := bringUp(release, args); err != nil {
+		return err
+	}
+	if err := waitFor(systemdSocket, time.Minute); err != nil {
 		return err
 	}
 	agent := &agent{token: args.token, release: release, processes: newProcesses()}

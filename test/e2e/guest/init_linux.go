@@ -13,8 +13,8 @@ import (
 	"github.com/nri-sriov/nri-sriov/test/e2e/guest/protocol"
 )
 
-// boot makes the root, starts the agent and reaps. It returns only when
-// something is wrong; the end of the agent is.
+// boot makes the root, has the agent started and becomes systemd. It returns
+// only when something is wrong.
 func boot() error {
 	if err := mountAll(early); err != nil {
 		return err
@@ -43,7 +43,7 @@ func boot() error {
 	if err := mountState("/var/lib"); err != nil {
 		return err
 	}
-	return reap()
+	return handOver()
 }
 
 // switchRoot makes dir the root. The initramfs cannot be left with pivot_root;
@@ -68,26 +68,50 @@ func switchRoot(dir string) error {
 	return nil
 }
 
-// reap starts the agent and collects every process that loses its parent.
-func reap() error {
-	env := []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root", "TERM=dumb", "LANG=C",
+// systemd is Debian's own, as process 1 like on any node; what it starts by itself was taken out of the image.
+const systemd = "/usr/lib/systemd/systemd"
+
+var environment = []string{
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	"HOME=/root", "TERM=dumb", "LANG=C",
+}
+
+// handOver starts the agent's keeper and becomes systemd. Both go on at once.
+func handOver() error {
+	if _, err := again("keeper"); err != nil {
+		return err
 	}
-	agent, err := syscall.ForkExec("/proc/self/exe", []string{"guest", "agent"}, &syscall.ProcAttr{
-		Dir: "/", Env: env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true},
+	argv := []string{systemd, "--unit=basic.target", "--log-target=kmsg", "--show-status=no"}
+	return fmt.Errorf("become systemd: %w", unix.Exec(systemd, argv, environment))
+}
+
+// again starts this program in another role, in a session of its own. Its file is gone with the initramfs, but not what
+// this process holds of it.
+func again(role string) (int, error) {
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"guest", role}, &syscall.ProcAttr{
+		Dir: "/", Env: environment, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		return fmt.Errorf("start the agent: %w", err)
+		return 0, fmt.Errorf("start the %s: %w", role, err)
+	}
+	return pid, nil
+}
+
+// keep starts the agent and waits for it. It returns only when something is wrong; the end of the agent is, and the
+// machine must not outlive it: the host would wait for an answer.
+func keep() error {
+	agent, err := again("agent")
+	if err != nil {
+		return err
 	}
 	for {
 		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		_, err := syscall.Wait4(agent, &status, 0, nil)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
-			return fmt.Errorf("wait for children: %w", err)
-		case pid == agent:
+			return fmt.Errorf("wait for the agent: %w", err)
+		default:
 			return fmt.Errorf("the agent ended: exit %d, signal %d", status.ExitStatus(), status.Signal())
 		}
 	}

@@ -45,6 +45,9 @@ func writeImage(ctx context.Context, place string, parts imageParts) error {
 	if err := writeSystem(root); err != nil {
 		return err
 	}
+	if err := bareSystemd(root); err != nil {
+		return err
+	}
 	if err := linkBusybox(ctx, root); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ var (
 		packages: []string{
 			"base-files", "bash", "busybox-static", "coreutils", "dash", "ethtool", "findutils",
 			"gawk", "grep", "iproute2", "iputils-ping", "kmod", "netbase", "pciutils", "procps",
-			"runc", "sed", "strace", "tcpdump", "util-linux",
+			"runc", "sed", "strace", "systemd", "tcpdump", "util-linux",
 		},
 		check: "usr/bin/busybox",
 	}
