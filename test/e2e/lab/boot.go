@@ -81,7 +81,7 @@ func Boot(ctx context.Context, assets *Assets, options Options) (*Guest, error) 
 }
 
 func start(assets *Assets, options Options) (*Guest, error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +125,8 @@ func start(assets *Assets, options Options) (*Guest, error) {
 	return g, nil
 }
 
-// freePort is a port that nothing listened on a moment ago.
-func freePort() (int, error) {
+// FreePort is a port of 127.0.0.1 that nothing listened on a moment ago.
+func FreePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)

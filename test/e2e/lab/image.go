@@ -21,6 +21,7 @@ const (
 type imageParts struct {
 	userland, testpmd, containerd, cni string
 	kernel                             kernelFiles
+	kubernetes                         string // "" for a guest without a kubelet
 }
 
 // writeImage makes the guest's root: an ext4 that is only ever read, so that
@@ -36,6 +37,12 @@ func writeImage(ctx context.Context, place string, parts imageParts) error {
 		{parts.kernel.modules, filepath.Join(root, "usr/lib/modules", parts.kernel.release)},
 	} {
 		if err := copyTree(ctx, copying[0], copying[1]); err != nil {
+			return err
+		}
+	}
+	if parts.kubernetes != "" {
+		kubelet := filepath.Join(parts.kubernetes, "kubelet")
+		if _, err := run(exec.CommandContext(ctx, "cp", "--archive", kubelet, root+binDir)); err != nil {
 			return err
 		}
 	}

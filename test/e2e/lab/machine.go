@@ -48,6 +48,8 @@ type Options struct {
 	// Start boots; default: the one that NRI_SRIOV_LAB_CONTAINERD names, or else
 	// the pinned one. Boot takes what the assets have.
 	Containerd string
+	// Forward are ports of the guest that the host reaches at 127.0.0.1 under the same number.
+	Forward []int
 	// State is a file for what is to outlive the guest: its /var/lib. Boot makes
 	// it when it is not there, and only one guest at a time may use it. Default:
 	// /var/lib is memory.
@@ -104,7 +106,7 @@ func (m machine) args() []string {
 		"-drive", "if=none,id=root,format=raw,readonly=on,file.locking=off,file=" + m.assets.Image,
 		"-device", "virtio-blk-pci,drive=root",
 		"-chardev", "stdio,id=control", "-mon", "chardev=control,mode=control",
-		"-netdev", fmt.Sprintf("user,id=host,hostfwd=tcp:127.0.0.1:%d-:%d", m.port, protocol.Port),
+		"-netdev", m.userNetwork(),
 		"-device", "virtio-net-pci,netdev=host,romfile=",
 		"-device", "virtio-rng-pci",
 	}
@@ -113,6 +115,15 @@ func (m machine) args() []string {
 			"-device", "virtio-blk-pci,drive=state")
 	}
 	return append(args, m.nics()...)
+}
+
+// userNetwork is how guest and host reach each other.
+func (m machine) userNetwork() string {
+	network := fmt.Sprintf("user,id=host,hostfwd=tcp:127.0.0.1:%d-:%d", m.port, protocol.Port)
+	for _, port := range m.options.Forward {
+		network += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%[1]d-:%[1]d", port)
+	}
+	return network
 }
 
 func (m machine) append() string {

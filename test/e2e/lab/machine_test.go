@@ -7,7 +7,7 @@ import (
 
 func TestMachineArguments(t *testing.T) {
 	m := machine{
-		options: Options{NICs: []NIC{{"pf0", "a"}, {"pf1", "b"}, {"pf2", "a"}}, VFs: 3, Trunks: []Trunk{{"b", 1, 2}}, HugePages: 5}.withDefaults(),
+		options: Options{NICs: []NIC{{"pf0", "a"}, {"pf1", "b"}, {"pf2", "a"}}, VFs: 3, Trunks: []Trunk{{"b", 1, 2}}, HugePages: 5, Forward: []int{9100, 9101}}.withDefaults(),
 		assets:  &Assets{}, token: "T", port: 9000, console: "c",
 	}
 	args := strings.Join(m.args(), " ")
@@ -17,7 +17,7 @@ func TestMachineArguments(t *testing.T) {
 		"pcie-root-port,id=rp2,slot=3,chassis=3,addr=0x12",
 		"igb,id=igb2,netdev=nic2,bus=rp2,mac=52:54:00:23:28:03",
 		"lab.vfs=3 lab.nic=pf0@0000:01:00.0 lab.nic=pf1@0000:02:00.0 lab.nic=pf2@0000:03:00.0 hugepagesz=2M hugepages=5",
-		"hostfwd=tcp:127.0.0.1:9000-:9",
+		"hostfwd=tcp:127.0.0.1:9000-:9,hostfwd=tcp:127.0.0.1:9100-:9100,hostfwd=tcp:127.0.0.1:9101-:9101 ",
 	} {
 		if !strings.Contains(args, want) {
 			t.Errorf("no %q in %s", want, args)

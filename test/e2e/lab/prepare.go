@@ -37,33 +37,44 @@ func Prepare(ctx context.Context, progress io.Writer) (*Assets, error) {
 // PrepareContainerd is Prepare with a version of containerd, such as 1.7.35;
 // "" is Prepare's own choice. Parts that are the same in all versions are made
 // once.
-func PrepareContainerd(ctx context.Context, version string, progress io.Writer) (_ *Assets, err error) {
+func PrepareContainerd(ctx context.Context, version string, progress io.Writer) (assets *Assets, err error) {
 	begin := time.Now()
+	err = withCache(ctx, progress, func(c *cache, src source) error {
+		assets, err = prepare(ctx, c, src, version, "")
+		if err == nil {
+			fmt.Fprintf(progress, "lab: prepared in %.1f s, with containerd %s, in %s\n", time.Since(begin).Seconds(), assets.Containerd, c.dir)
+		}
+		return err
+	})
+	return assets, err
+}
+
+// withCache has something prepared while nobody else does.
+func withCache(ctx context.Context, progress io.Writer, do func(*cache, source) error) (err error) {
 	if err := checkHost(ctx, progress); err != nil {
-		return nil, err
+		return err
 	}
 	src, err := findSource(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	dir, err := cacheDir()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c, unlock, err := openCache(ctx, dir, progress)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	assets, err := prepare(ctx, c, src, version)
-	if err != nil {
-		return nil, fmt.Errorf("prepare the lab: %w", err)
+	if err := do(c, src); err != nil {
+		return fmt.Errorf("prepare the lab: %w", err)
 	}
-	fmt.Fprintf(progress, "lab: prepared in %.1f s, with containerd %s, in %s\n", time.Since(begin).Seconds(), assets.Containerd, dir)
-	return assets, nil
+	return nil
 }
 
-func prepare(ctx context.Context, c *cache, src source, containerd string) (*Assets, error) {
+// prepare makes a guest's parts; kubernetes is the folder with a kubelet, "" for a guest without one.
+func prepare(ctx context.Context, c *cache, src source, containerd, kubernetes string) (*Assets, error) {
 	runtime, err := src.containerd(containerd)
 	if err != nil {
 		return nil, err
@@ -92,7 +103,7 @@ func prepare(ctx context.Context, c *cache, src source, containerd string) (*Ass
 	if assets.Initramfs, err = prepareInitramfs(ctx, c, src, k, filepath.Base(indexed)); err != nil {
 		return nil, err
 	}
-	parts := imageParts{userland: user, kernel: k}
+	parts := imageParts{userland: user, kernel: k, kubernetes: kubernetes}
 	if parts.testpmd, err = c.debs(ctx, "testpmd", testpmd); err != nil {
 		return nil, err
 	}
@@ -102,8 +113,11 @@ func prepare(ctx context.Context, c *cache, src source, containerd string) (*Ass
 	if parts.containerd, err = c.containerd(ctx, src, runtime); err != nil {
 		return nil, err
 	}
-	names := key(recipe, strings.Join(testpmdDrivers, " "), filepath.Base(user), filepath.Base(parts.testpmd), filepath.Base(indexed), filepath.Base(parts.cni), filepath.Base(parts.containerd))
-	image, err := c.artefact("image", names, func(dir string) error {
+	from := []string{recipe, strings.Join(testpmdDrivers, " "), filepath.Base(user), filepath.Base(parts.testpmd), filepath.Base(indexed), filepath.Base(parts.cni), filepath.Base(parts.containerd)}
+	if kubernetes != "" {
+		from = append(from, filepath.Base(kubernetes))
+	}
+	image, err := c.artefact("image", key(from...), func(dir string) error {
 		return writeImage(ctx, filepath.Join(dir, "root.ext4"), parts)
 	})
 	if err != nil {
@@ -167,12 +181,12 @@ func (c *cache) debs(ctx context.Context, name string, d debs) (string, error) {
 }
 
 // tools is the folder with what a tools module builds.
-func (c *cache) tools(ctx context.Context, src source, name, module string) (string, error) {
-	version, err := toolKey(name, module)
+func (c *cache) tools(ctx context.Context, src source, name, module string, flags ...string) (string, error) {
+	version, err := toolKey(name, module, flags...)
 	if err != nil {
 		return "", err
 	}
 	return c.artefact(name, key(recipe, version), func(dir string) error {
-		return src.buildTools(ctx, c, name, module, dir)
+		return src.buildTools(ctx, c, name, module, dir, flags...)
 	})
 }

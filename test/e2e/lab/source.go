@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"sync/atomic"
@@ -44,8 +45,8 @@ func (s source) goTool(ctx context.Context, dir string, args ...string) *exec.Cm
 func (s source) tools(name string) string { return filepath.Join(string(s), "tools", name) }
 
 // toolKey names what a tools module builds: its pins, the compiler, the flags.
-func toolKey(name, module string) (string, error) {
-	parts := []string{"tools", runtime.Version(), strings.Join(buildFlags, " ")}
+func toolKey(name, module string, flags ...string) (string, error) {
+	parts := []string{"tools", runtime.Version(), strings.Join(slices.Concat(buildFlags, flags), " ")}
 	for _, file := range []string{"go.mod", "go.sum"} {
 		data, err := os.ReadFile(filepath.Join(module, file))
 		if err != nil {
@@ -56,8 +57,8 @@ func toolKey(name, module string) (string, error) {
 	return key(parts...), nil
 }
 
-// buildTools builds every tool of a tools module into dir.
-func (s source) buildTools(ctx context.Context, c *cache, name, module, dir string) error {
+// buildTools builds every tool of a tools module into dir. Of two flags that say different things, the last one counts.
+func (s source) buildTools(ctx context.Context, c *cache, name, module, dir string, flags ...string) error {
 	list, err := run(s.goTool(ctx, module, "list", "-deps", "tool"))
 	if err != nil {
 		return fmt.Errorf("fetch the modules of %s: %w", name, err)
@@ -68,7 +69,7 @@ func (s source) buildTools(ctx context.Context, c *cache, name, module, dir stri
 		return fmt.Sprintf("compiled %d packages of at most %d", compiled.lines.Load(), total)
 	})
 	defer stop()
-	build := append(append([]string{"build", "-v"}, buildFlags...), "-o", dir+"/", "tool")
+	build := slices.Concat([]string{"build", "-v"}, buildFlags, flags, []string{"-o", dir + "/", "tool"})
 	cmd := s.goTool(ctx, module, build...)
 	cmd.Stderr = &compiled // -v prints a line for each package
 	if _, err := run(cmd); err != nil {
