@@ -1,0 +1,69 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Kubectl is the way to a cluster that its users have.
+type Kubectl struct {
+	Program, Kubeconfig string
+}
+
+// ExitError is a kubectl that ended with another code than 0.
+type ExitError struct {
+	Args           []string
+	Stdout, Stderr string
+	Code           int
+}
+
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("kubectl %s: exit code %d: %s%s", strings.Join(e.Args, " "), e.Code, e.Stderr, e.Stdout)
+}
+
+// Run runs kubectl and returns what it prints.
+func (k *Kubectl) Run(ctx context.Context, args ...string) (string, error) {
+	return k.feed(ctx, "", args)
+}
+
+// Apply creates or changes the objects of a text.
+func (k *Kubectl) Apply(ctx context.Context, manifest string) error {
+	_, err := k.feed(ctx, manifest, []string{"apply", "-f", "-"})
+	return err
+}
+
+// JSON asks for objects and reads them into a struct.
+func (k *Kubectl) JSON(ctx context.Context, into any, args ...string) error {
+	text, err := k.Run(ctx, append(args, "-o", "json")...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		return fmt.Errorf("kubectl %s: %w in %s", strings.Join(args, " "), err, text)
+	}
+	return nil
+}
+
+func (k *Kubectl) feed(ctx context.Context, input string, args []string) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, k.Program, append([]string{"--kubeconfig", k.Kubeconfig}, args...)...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+k.Kubeconfig)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &stdout, &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		if cmd.ProcessState == nil || ctx.Err() != nil {
+			return stdout.String(), fmt.Errorf("run kubectl %s: %w: %s", strings.Join(args, " "), err, stderr.String())
+		}
+		return stdout.String(), &ExitError{Args: args, Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
+	}
+	return stdout.String(), nil
+}
