@@ -68,7 +68,7 @@ func StartControlPlane(ctx context.Context, programs, dir string, nodes ...strin
 	}
 	// Without it, the API server refuses pods.
 	return p, lab.Eventually(ctx, readyLimit, func(ctx context.Context) error {
-		_, err := p.kubectl.Run(ctx, "get", "serviceaccount", "default")
+		_, err := p.kubectl.Do(ctx, "get", "serviceaccount", "default")
 		return errors.Join(err, p.running())
 	})
 }
@@ -133,7 +133,7 @@ func (p *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 		if err := p.running(); err != nil {
 			return lab.GiveUp(err)
 		}
-		_, err := p.kubectl.Run(ctx, "get", "--raw", "/readyz")
+		_, err := p.kubectl.Do(ctx, "get", "--raw", "/readyz")
 		return err
 	})
 }

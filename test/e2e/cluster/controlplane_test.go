@@ -41,7 +41,7 @@ func TestControlPlane(t *testing.T) {
 	waits := func(name string) {
 		t.Helper()
 		err := lab.Eventually(t.Context(), time.Minute, func(ctx context.Context) error {
-			text, err := p.Kubectl().Run(ctx, "describe", "pod", name)
+			text, err := p.Kubectl().Do(ctx, "describe", "pod", name)
 			if err == nil && !strings.Contains(text, "no nodes available to schedule pods") {
 				err = errors.New(text)
 			}
@@ -55,7 +55,7 @@ func TestControlPlane(t *testing.T) {
 	if err := p.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := p.Kubectl().Run(t.Context(), "get", "pods"); err == nil {
+	if text, err := p.Kubectl().Do(t.Context(), "get", "pods"); err == nil {
 		t.Errorf("without an API server kubectl prints %s", text)
 	}
 	if err := p.StartAPIServer(t.Context()); err != nil {

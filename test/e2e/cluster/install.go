@@ -76,7 +76,7 @@ func (k *Kubectl) Install(ctx context.Context, config string) error {
 	if err := writeOverlay(ctx, dir, config); err != nil {
 		return err
 	}
-	if _, err := k.Run(ctx, "apply", "-k", dir); err != nil {
+	if _, err := k.Do(ctx, "apply", "-k", dir); err != nil {
 		return err
 	}
 	return k.Rollout(ctx)
@@ -89,13 +89,6 @@ func writeOverlay(ctx context.Context, dir, config string) error {
 		return err
 	}
 	base, err := filepath.Rel(dir, filepath.Join(root, "configs", "kubernetes"))
-	if err != nil {
-		return err
-	}
-	patch, err := json.Marshal(object{
-		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": Namespace, "namespace": Namespace},
-		"data": object{"config.yaml": config},
-	})
 	if err != nil {
 		return err
 	}
@@ -113,25 +106,42 @@ func writeOverlay(ctx context.Context, dir, config string) error {
 		return err
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "config.json"), patch, 0o644),
+		os.WriteFile(filepath.Join(dir, "config.json"), configMap(config), 0o644),
 		os.WriteFile(filepath.Join(dir, "kustomization.yaml"), kustomization, 0o644),
 	)
 }
 
+// configMap is the nodes' config as kubectl takes it.
+func configMap(config string) []byte {
+	text, err := json.Marshal(object{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": Namespace, "namespace": Namespace},
+		"data": object{"config.yaml": config},
+	})
+	if err != nil {
+		panic(err) // maps and strings
+	}
+	return text
+}
+
+// Configure changes the config of all nodes, which reaches them a little later.
+func (k *Kubectl) Configure(ctx context.Context, config string) error {
+	return k.Apply(ctx, string(configMap(config)))
+}
+
 // Rollout waits until the daemon that the DaemonSet says runs and is ready everywhere.
 func (k *Kubectl) Rollout(ctx context.Context) error {
-	_, err := k.Run(ctx, "--namespace", Namespace, "rollout", "status", daemonSet, "--timeout="+rolloutLimit.String())
+	_, err := k.Do(ctx, "--namespace", Namespace, "rollout", "status", daemonSet, "--timeout="+rolloutLimit.String())
 	if err == nil {
 		return nil
 	}
-	said, _ := k.Run(ctx, "--namespace", Namespace, "describe", "pods")
-	log, _ := k.Run(ctx, "--namespace", Namespace, "logs", daemonSet, "--tail=20")
+	said, _ := k.Do(ctx, "--namespace", Namespace, "describe", "pods")
+	log, _ := k.Do(ctx, "--namespace", Namespace, "logs", daemonSet, "--tail=20")
 	return fmt.Errorf("%w\n%s\n%s", err, said, log)
 }
 
 // Upgrade has the DaemonSet replace every daemon, as a new image would.
 func (k *Kubectl) Upgrade(ctx context.Context) error {
-	if _, err := k.Run(ctx, "--namespace", Namespace, "rollout", "restart", daemonSet); err != nil {
+	if _, err := k.Do(ctx, "--namespace", Namespace, "rollout", "restart", daemonSet); err != nil {
 		return err
 	}
 	return k.Rollout(ctx)
@@ -139,7 +149,7 @@ func (k *Kubectl) Upgrade(ctx context.Context) error {
 
 // Daemon is the pod of the daemon on a node.
 func (k *Kubectl) Daemon(ctx context.Context, node string) (string, error) {
-	name, err := k.Run(ctx, "--namespace", Namespace, "get", "pods", "--field-selector", "spec.nodeName="+node+",status.phase=Running",
+	name, err := k.Do(ctx, "--namespace", Namespace, "get", "pods", "--field-selector", "spec.nodeName="+node+",status.phase=Running",
 		"-o", "jsonpath={.items[*].metadata.name}")
 	if err == nil && len(strings.Fields(name)) != 1 {
 		err = fmt.Errorf("node %s has not one daemon but %q", node, name)

@@ -28,20 +28,20 @@ func (e *ExitError) Error() string {
 	return fmt.Sprintf("kubectl %s: exit code %d: %s%s", strings.Join(e.Args, " "), e.Code, e.Stderr, e.Stdout)
 }
 
-// Run runs kubectl and returns what it prints.
-func (k *Kubectl) Run(ctx context.Context, args ...string) (string, error) {
-	return k.feed(ctx, "", args)
+// Do runs kubectl and returns what it prints.
+func (k *Kubectl) Do(ctx context.Context, args ...string) (string, error) {
+	return k.Feed(ctx, "", args...)
 }
 
 // Apply creates or changes the objects of a text.
 func (k *Kubectl) Apply(ctx context.Context, manifest string) error {
-	_, err := k.feed(ctx, manifest, []string{"apply", "-f", "-"})
+	_, err := k.Feed(ctx, manifest, "apply", "-f", "-")
 	return err
 }
 
 // JSON asks for objects and reads them into a struct.
 func (k *Kubectl) JSON(ctx context.Context, into any, args ...string) error {
-	text, err := k.Run(ctx, append(args, "-o", "json")...)
+	text, err := k.Do(ctx, append(args, "-o", "json")...)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,8 @@ func (k *Kubectl) JSON(ctx context.Context, into any, args ...string) error {
 	return nil
 }
 
-func (k *Kubectl) feed(ctx context.Context, input string, args []string) (string, error) {
+// Feed runs kubectl with an input and returns what it prints.
+func (k *Kubectl) Feed(ctx context.Context, input string, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, k.Program, append([]string{"--kubeconfig", k.Kubeconfig}, args...)...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+k.Kubeconfig)

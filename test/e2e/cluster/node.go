@@ -126,7 +126,7 @@ func (p *ControlPlane) AwaitReady(ctx context.Context, n *Node) error {
 			said, err := n.Shell(ctx, "tail -n 15 "+n.kubelet.Log())
 			return lab.GiveUp(errors.Join(fmt.Errorf("the kubelet has ended; it said last:\n%s", said.Stdout), err))
 		}
-		_, err := p.kubectl.Run(ctx, "wait", "--for=condition=Ready", "--timeout=5s", "node/"+n.Name)
+		_, err := p.kubectl.Do(ctx, "wait", "--for=condition=Ready", "--timeout=5s", "node/"+n.Name)
 		return err
 	})
 }

@@ -193,7 +193,7 @@ func (k *Kubectl) AwaitGone(ctx context.Context, limit time.Duration, namespace,
 
 // Exec runs a program in a pod's first container.
 func (k *Kubectl) Exec(ctx context.Context, namespace, pod string, argv ...string) (string, error) {
-	return k.Run(ctx, append([]string{"--namespace", cmp.Or(namespace, "default"), "exec", pod, "--"}, argv...)...)
+	return k.Do(ctx, append([]string{"--namespace", cmp.Or(namespace, "default"), "exec", pod, "--"}, argv...)...)
 }
 
 // Event is one as a person sees it with `kubectl describe`.

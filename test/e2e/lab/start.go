@@ -50,7 +50,7 @@ func Start(t testing.TB, options Options) *Guest {
 		t.Fatal(err)
 	}
 	if options.Logs == "" {
-		options.Logs = logFolder(t)
+		options.Logs = LogFolder(t)
 	}
 	g, err := Boot(t.Context(), assets, options)
 	if err != nil {
@@ -60,7 +60,8 @@ func Start(t testing.TB, options Options) *Guest {
 	return g
 }
 
-func logFolder(t testing.TB) string {
+// LogFolder is a new folder for the logs of a test, which removes it when they are not needed.
+func LogFolder(t testing.TB) string {
 	base := os.Getenv(logsEnv)
 	if base == "" {
 		base = filepath.Join(os.TempDir(), "nri-sriov-lab")

@@ -1,0 +1,157 @@
+package k8s
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	podresources "k8s.io/kubelet/pkg/apis/podresources/v1"
+
+	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+)
+
+// withVF is a pod that asks the scheduler for a VF of a network, and for an address on it.
+func withVF(name, node, network, address string) cluster.Pod {
+	pod := cluster.Pod{Name: name, Node: node, Devices: map[string]int{network: 1}}
+	if address != "" {
+		pod.Annotations = map[string]string{cluster.Networks: fmt.Sprintf(`[{network: %s, ips: ["%s/24"]}]`, network, address)}
+	}
+	return pod
+}
+
+// attachments are what a pod is told that it has, in order of their names.
+type attachment struct{ Network, Interface, PCIAddress, MAC string }
+
+func (s *subject) attachments(pod cluster.Pod) []attachment {
+	s.Helper()
+	text := s.inside(pod, `cat "$NRI_SRIOV_NETWORKS"`)
+	var list []attachment
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		s.Fatalf("%v in %s", err, text)
+	}
+	return list
+}
+
+// addresses are the PCI addresses of what a pod has of a network, sorted; all that speak of it must agree: the file in the
+// pod, its environment, and the daemon.
+func (s *subject) addresses(pod cluster.Pod, network string) []string {
+	s.Helper()
+	var said []string
+	for _, each := range s.attachments(pod) {
+		if each.Network == network {
+			said = append(said, each.PCIAddress)
+		}
+	}
+	slices.Sort(said)
+	variable := "PCIDEVICE_SRIOV_NRI_IO_" + strings.ToUpper(network)
+	environment := strings.Split(strings.TrimSpace(s.inside(pod, "echo $"+variable)), ",")
+	slices.Sort(environment)
+	if !slices.Equal(said, environment) {
+		s.Errorf("pod %s has %v of network %s by its file, and %v by its environment", pod.Name, said, network, environment)
+	}
+	if known := s.known(pod)[network]; !slices.Equal(said, known) {
+		s.Errorf("pod %s has %v of network %s by its file, and %v by the daemon's word", pod.Name, said, network, known)
+	}
+	return said
+}
+
+// known is what the daemon of the pod's node says that the pod has, by network.
+func (s *subject) known(pod cluster.Pod) map[string][]string {
+	s.Helper()
+	state, err := s.Pod(s.ctx(), pod.Namespace, pod.Name)
+	s.must(err)
+	text, err := s.CLI(s.ctx(), state.Spec.NodeName, "pods", "-o", "json")
+	s.must(err)
+	var list struct {
+		Pods []struct {
+			Name, UID   string
+			Attachments []attachment
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		s.Fatalf("%v in %s", err, text)
+	}
+	has := map[string][]string{}
+	for _, each := range list.Pods {
+		if each.UID != state.Metadata.UID {
+			continue
+		}
+		for _, one := range each.Attachments {
+			has[one.Network] = append(has[one.Network], one.PCIAddress)
+			slices.Sort(has[one.Network])
+		}
+	}
+	return has
+}
+
+// given are the devices that the kubelet has given to a pod, by resource, as its own pod-resources API tells.
+func (s *subject) given(n *cluster.Node, pod cluster.Pod) map[string][]string {
+	s.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+cluster.KubeletDir+"/pod-resources/kubelet.sock",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, socket string) (net.Conn, error) { return n.Dial(ctx, socket) }))
+	s.must(err)
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(s.ctx(), time.Minute)
+	defer cancel()
+	list, err := podresources.NewPodResourcesListerClient(conn).List(ctx, &podresources.ListPodResourcesRequest{})
+	s.must(err)
+	devices := map[string][]string{}
+	for _, each := range list.PodResources {
+		if each.Name != pod.Name {
+			continue
+		}
+		for _, container := range each.Containers {
+			for _, device := range container.Devices {
+				devices[device.ResourceName] = append(devices[device.ResourceName], device.DeviceIds...)
+				slices.Sort(devices[device.ResourceName])
+			}
+		}
+	}
+	return devices
+}
+
+// labNode is the guest of a node.
+func (s *subject) labNode(name string) *cluster.Node {
+	s.Helper()
+	for _, n := range s.lab.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	s.Fatalf("the lab has no node %s", name)
+	return nil
+}
+
+// eventually is lab.Eventually of the case.
+func (s *subject) eventually(limit time.Duration, try func(context.Context) error) {
+	s.Helper()
+	s.must(lab.Eventually(s.ctx(), limit, try))
+}
+
+// ping has a pod reach an address; the first try also finds out the other's MAC address.
+func (s *subject) ping(from cluster.Pod, address string) {
+	s.Helper()
+	s.eventually(time.Minute, func(ctx context.Context) error {
+		_, err := s.Exec(ctx, from.Namespace, from.Name, "ping", "-c", "1", "-W", "2", address)
+		return err
+	})
+	s.Log(s.inside(from, "ping -c 3 "+address))
+}
+
+// silence has a pod not reach an address.
+func (s *subject) silence(from cluster.Pod, address string) {
+	s.Helper()
+	text, err := s.Exec(s.ctx(), from.Namespace, from.Name, "ping", "-c", "3", "-W", "1", address)
+	if exit := (*cluster.ExitError)(nil); !errors.As(err, &exit) || !strings.Contains(text, "100% packet loss") {
+		s.Errorf("pod %s reaches %s, or cannot try: %v\n%s", from.Name, address, err, text)
+	}
+}
