@@ -42,12 +42,24 @@ test-lab: export NRI_SRIOV_LAB_CONTAINERD := $(or $(CONTAINERD),$(NRI_SRIOV_LAB_
 test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses, LONG=1 adds the long ones, CONTAINERD=1.7.35 its version
 	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
 
+.PHONY: lab-k8s
+lab-k8s: ## prepare the lab's Kubernetes: what `make lab` does, and kubelet and control plane; compiles for some 15 minutes, once
+	go run ./test/e2e/cmd/lab prepare-k8s
+
+.PHONY: test-k8s
+test-k8s: lab-k8s ## the tests in a Kubernetes of two nodes; RUN='TestKubernetes/ping' chooses, LOGS= keeps logs; NRI_SRIOV_KUBECONFIG= names another cluster
+	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LOGS=$(LOGS) $(GO_TEST) -v -p 1 -timeout 90m $(if $(RUN),-run '$(RUN)') ./test/e2e/cluster ./test/e2e/k8s
+
 .PHONY: test
 test: lint test-unit test-lab ## all of them
 
 .PHONY: demo
 demo: ## two pods with real VFs in a VLAN, shown step by step, on any machine
 	go run ./test/e2e/cmd/demo
+
+.PHONY: demo-k8s
+demo-k8s: ## the same on a Kubernetes of two nodes, with kubectl
+	go run ./test/e2e/cmd/demo-k8s
 
 .PHONY: bench
 bench: ## what a VF costs a pod, the hooks and the node, each figure beside its aim, minutes; ROUNDS=

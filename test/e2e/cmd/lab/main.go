@@ -15,6 +15,7 @@ import (
 
 const usage = `usage:
   lab prepare      make what the lab consists of: QEMU, a kernel, the guest's root
+  lab prepare-k8s  make that, and a Kubernetes
   lab run SCRIPT   boot a guest with two PFs of 7 VFs, and run a bash script there
 `
 
@@ -25,6 +26,8 @@ func main() {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "prepare":
 		_, err = lab.Prepare(ctx, os.Stdout)
+	case len(os.Args) == 2 && os.Args[1] == "prepare-k8s":
+		_, err = lab.PrepareKubernetes(ctx, os.Stdout)
 	case len(os.Args) == 3 && os.Args[1] == "run":
 		err = run(ctx, os.Args[2])
 	default:
