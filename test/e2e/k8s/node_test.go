@@ -24,6 +24,14 @@ func testKubeletRestarted(s *subject) {
 	had := s.addresses(before, "public")
 	s.must(n.StopKubelet(s.ctx()))
 	s.must(n.StartKubelet(s.ctx()))
+	// Until the plugin is back, the kubelet refuses pods that the scheduler sends in good faith.
+	s.eventually(2*time.Minute, func(ctx context.Context) error {
+		count, err := s.offered(ctx, n, "public")
+		if err == nil && count != many {
+			err = fmt.Errorf("the kubelet has %d of %s", count, cluster.Resource("public"))
+		}
+		return err
+	})
 	s.must(s.lab.AwaitReady(s.ctx(), n))
 	var rest []cluster.Pod
 	for i := range many - 1 {
@@ -87,7 +95,6 @@ func testAPIServerAway(s *subject) {
 		for _, pod := range []cluster.Pod{ends, starts} {
 			s.check(s.AwaitGone(s.ctx(), endLimit, "", mirror(pod).Name))
 		}
-		s.clean()
 	})
 	s.must(n.WriteFile(s.ctx(), file(ends), 0o644, []byte(ends.Manifest())))
 	s.appears(mirror(ends))

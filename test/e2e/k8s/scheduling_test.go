@@ -168,7 +168,6 @@ func testTwoNetworksAtOnce(s *subject) {
 	s.Cleanup(func() {
 		_, err := s.Do(s.ctx(), "delete", "deployment", "many-public", "many-other", "--cascade=foreground", "--timeout="+endLimit.String())
 		s.check(err)
-		s.clean()
 	})
 	s.must(s.Apply(s.ctx(), strings.Join(manifests, "\n---\n")))
 	var states []cluster.PodState
@@ -239,7 +238,6 @@ func testStatefulSet(s *subject) {
 	s.Cleanup(func() {
 		_, err := s.Do(s.ctx(), "delete", "statefulset", "last", "--cascade=foreground", "--timeout="+endLimit.String())
 		s.check(err)
-		s.clean()
 	})
 	s.must(s.Apply(s.ctx(), workload("StatefulSet", "last", 1, set)))
 	first := s.appears(member)

@@ -92,17 +92,26 @@ func (s *subject) known(pod cluster.Pod) map[string][]string {
 	return has
 }
 
-// given are the devices that the kubelet has given to a pod, by resource, as its own pod-resources API tells.
-func (s *subject) given(n *cluster.Node, pod cluster.Pod) map[string][]string {
-	s.Helper()
+// podResources is the API by which the kubelet of a node tells what it has and what it gave.
+func podResources(n *cluster.Node) (podresources.PodResourcesListerClient, func() error, error) {
 	conn, err := grpc.NewClient("passthrough:///"+cluster.KubeletDir+"/pod-resources/kubelet.sock",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, socket string) (net.Conn, error) { return n.Dial(ctx, socket) }))
+	if err != nil {
+		return nil, nil, err
+	}
+	return podresources.NewPodResourcesListerClient(conn), conn.Close, nil
+}
+
+// given are the devices that the kubelet says it has given to a pod, by resource.
+func (s *subject) given(n *cluster.Node, pod cluster.Pod) map[string][]string {
+	s.Helper()
+	client, end, err := podResources(n)
 	s.must(err)
-	defer conn.Close()
+	defer end()
 	ctx, cancel := context.WithTimeout(s.ctx(), time.Minute)
 	defer cancel()
-	list, err := podresources.NewPodResourcesListerClient(conn).List(ctx, &podresources.ListPodResourcesRequest{})
+	list, err := client.List(ctx, &podresources.ListPodResourcesRequest{})
 	s.must(err)
 	devices := map[string][]string{}
 	for _, each := range list.PodResources {
@@ -117,6 +126,23 @@ func (s *subject) given(n *cluster.Node, pod cluster.Pod) map[string][]string {
 		}
 	}
 	return devices
+}
+
+// offered is how many devices the kubelet of a node says it may give for a network.
+func (s *subject) offered(ctx context.Context, n *cluster.Node, network string) (int, error) {
+	client, end, err := podResources(n)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	list, err := client.GetAllocatableResources(ctx, &podresources.AllocatableResourcesRequest{})
+	count := 0
+	for _, device := range list.GetDevices() {
+		if device.ResourceName == cluster.Resource(network) {
+			count += len(device.DeviceIds)
+		}
+	}
+	return count, err
 }
 
 // labNode is the guest of a node.
