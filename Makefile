@@ -47,8 +47,13 @@ lab-k8s: ## prepare the lab's Kubernetes: what `make lab` does, and kubelet and 
 	go run ./test/e2e/cmd/lab prepare-k8s
 
 .PHONY: test-k8s
-test-k8s: lab-k8s ## the tests in a Kubernetes of two nodes; RUN='TestKubernetes/ping' chooses, LOGS= keeps logs; NRI_SRIOV_KUBECONFIG= names another cluster
-	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LOGS=$(LOGS) $(GO_TEST) -v -p 1 -timeout 90m $(if $(RUN),-run '$(RUN)') ./test/e2e/cluster ./test/e2e/k8s
+test-k8s: lab-k8s ## the tests in a Kubernetes of two nodes in the lab; RUN=TestKubernetes/ping chooses
+	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -timeout 90m $(if $(RUN),-run '$(RUN)') ./test/e2e/cluster ./test/e2e/k8s
+
+.PHONY: test-kind
+test-kind: ## the same tests on the cluster of KUBECONFIG=, such as kind's, where nri-sriov is installed with test/e2e/k8s/testdata/config.yaml
+	@test -n "$(KUBECONFIG)" || { echo "say which cluster: make test-kind KUBECONFIG=..."; exit 2; }
+	NRI_SRIOV_KUBECONFIG=$(abspath $(KUBECONFIG)) $(GO_TEST) -v -timeout 90m $(if $(RUN),-run '$(RUN)') ./test/e2e/k8s
 
 .PHONY: test
 test: lint test-unit test-lab ## all of them
