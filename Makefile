@@ -40,7 +40,8 @@ lab: ## prepare the lab: QEMU, a kernel, a guest with containerd; needs root and
 .PHONY: test-lab
 test-lab: export NRI_SRIOV_LAB_CONTAINERD := $(or $(CONTAINERD),$(NRI_SRIOV_LAB_CONTAINERD))
 test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses, LONG=1 adds the long ones, CONTAINERD=1.7.35 its version
-	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
+	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(RUN)') \
+		$$(go list ./test/e2e/... | grep -v -e '/e2e/cluster$$' -e '/e2e/k8s$$')
 
 .PHONY: lab-k8s
 lab-k8s: ## prepare the lab's Kubernetes: what `make lab` does, and kubelet and control plane; compiles for some 15 minutes, once
