@@ -33,9 +33,10 @@ func (k *Kubectl) Do(ctx context.Context, args ...string) (string, error) {
 	return k.Feed(ctx, "", args...)
 }
 
-// Apply creates or changes the objects of a text.
-func (k *Kubectl) Apply(ctx context.Context, manifest string) error {
-	_, err := k.Feed(ctx, manifest, "apply", "-f", "-")
+// Apply creates or changes the objects of manifests, each YAML or JSON.
+func (k *Kubectl) Apply(ctx context.Context, manifests ...string) error {
+	// A text that begins with a brace would be read as JSON to its end, where the next one's line is none.
+	_, err := k.Feed(ctx, "---\n"+strings.Join(manifests, "\n---\n"), "apply", "-f", "-")
 	return err
 }
 

@@ -68,6 +68,7 @@ var cases = []struct {
 	{"annotation only", false, testAnnotationOnly},
 	{"two networks at once", false, testTwoNetworksAtOnce},
 	{"kubelet restarted", true, testKubeletRestarted},
+	{"another device plugin", true, testOtherPlugin},
 	{"network-status", false, testNetworkStatus},
 	{"Multus", false, testMultus},
 	{"Events", false, testEvents},
@@ -238,7 +239,7 @@ func (s *subject) create(pods ...cluster.Pod) {
 		manifests = append(manifests, s.imaged(pod).Manifest())
 	}
 	s.pods = append(s.pods, pods...)
-	s.must(s.Apply(s.ctx(), strings.Join(manifests, "\n---\n")))
+	s.must(s.Apply(s.ctx(), manifests...))
 }
 
 // imaged is a pod with the cluster's image.

@@ -169,7 +169,7 @@ func testTwoNetworksAtOnce(s *subject) {
 		_, err := s.Do(s.ctx(), "delete", "deployment", "many-public", "many-other", "--cascade=foreground", "--timeout="+endLimit.String())
 		s.check(err)
 	})
-	s.must(s.Apply(s.ctx(), strings.Join(manifests, "\n---\n")))
+	s.must(s.Apply(s.ctx(), manifests...))
 	var states []cluster.PodState
 	s.eventually(startLimit+time.Duration(total)*30*time.Second, func(ctx context.Context) error {
 		var list struct{ Items []cluster.PodState }
