@@ -43,6 +43,10 @@ func (s storage) setAside() int { return s.journal.AsideCount() + s.copies.Aside
 // openJournal opens the records in a folder and reads them. A disk that gives none away is said, and holds nobody up: VFs
 // that pods have are known by their marks.
 func (d *daemon) openJournal(dir string) (*journal.Journal, []journal.Record, error) {
+	hanging := time.AfterFunc(probeTime, func() {
+		d.log.WithField("folder", dir).Error("the disk of the journal does not answer: the start waits for it, and no pod is served meanwhile; see the kernel's log")
+	})
+	defer hanging.Stop()
 	records, err := journal.Open(dir)
 	if err != nil {
 		return nil, nil, err
