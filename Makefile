@@ -54,8 +54,8 @@ bench: ## what a VF costs a pod, the hooks and the node, each figure beside its 
 	go run ./test/e2e/cmd/bench $(if $(ROUNDS),-n $(ROUNDS))
 
 .PHONY: faults
-faults: lab ## every row of the fault matrix, into docs/reliability.md; an hour and more
-	go run ./test/e2e/cmd/faults docs/reliability.md
+faults: lab ## every row of the fault matrix, into docs/reliability.md; an hour and more; RUN= repeats some of its lab tests
+	go run ./test/e2e/cmd/faults $(if $(RUN),-run '$(RUN)') docs/reliability.md
 
 .PHONY: soak
 soak: lab ## N pods come and go while the daemon's memory, descriptors and sockets are looked at
