@@ -197,6 +197,11 @@ func Default() *Node {
 // ResourcePrefix begins the resources that the daemon itself tells the kubelet of.
 const ResourcePrefix = "sriov.nri.io/"
 
+// GivenAnnotation begins the annotation of a container to which the kubelet gave VFs of a network, which the daemon's device
+// plugin has it write; its value is their PCI addresses with commas between them. Nobody but the kubelet writes annotations
+// of containers.
+const GivenAnnotation = "sriov.nri.io/given."
+
 // Resource is the extended resource that counts the network's VFs in Kubernetes.
 func (n *Network) Resource() string {
 	if n.ResourceName != "" {

@@ -62,7 +62,8 @@ type Kubelet struct {
 	networks map[string]*config.Network
 	pack     bool
 	ledger   ledger
-	trouble  string
+	// mute tells that the last list could not be had, and that this was said.
+	mute bool
 }
 
 var _ deviceplugin.Source = (*Kubelet)(nil)
@@ -94,8 +95,15 @@ func (k *Kubelet) Configure(node *config.Node) {
 	k.plugin.Changed()
 }
 
+// firstTime bounds the wait for the first list of what pods have. With it, the kubelet is not told for a moment that what
+// its pods have is somebody else's.
+const firstTime = 2 * time.Second
+
 // Run keeps the kubelet told, and what it gave away, until ctx ends. The connection ends with it.
 func (k *Kubelet) Run(ctx context.Context) {
+	first, cancel := context.WithTimeout(ctx, firstTime)
+	k.refresh(first)
+	cancel()
 	var both sync.WaitGroup
 	both.Go(func() { k.plugin.Run(ctx) })
 	both.Go(func() { k.follow(ctx) })
@@ -140,13 +148,13 @@ func (k *Kubelet) refresh(ctx context.Context) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	if err != nil {
-		if text := "no list"; text != k.trouble && ctx.Err() == nil {
-			k.trouble = text
+		if !k.mute && !errors.Is(err, context.Canceled) {
+			k.mute = true
 			k.log.WithError(err).Warn("the kubelet does not tell what its pods have; VFs that it gave away stay so")
 		}
 		return
 	}
-	k.trouble = ""
+	k.mute = false
 	list := map[vf.PCIAddress][]string{}
 	for _, pod := range pods {
 		for _, one := range pod.Devices {

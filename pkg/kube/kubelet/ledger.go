@@ -1,7 +1,6 @@
 package kubelet
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -89,5 +88,5 @@ func (l ledger) holder(address vf.PCIAddress, but string) string {
 	if len(l[address]) == 0 || l[address][0].resource == but {
 		return ""
 	}
-	return cmp.Or(l[address][0].resource)
+	return l[address][0].resource
 }

@@ -13,10 +13,6 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
-// GivenAnnotation begins the annotation of a container that was given VFs of a network; its value is their PCI addresses
-// with commas between them. Only the kubelet writes annotations of containers.
-const GivenAnnotation = "sriov.nri.io/given."
-
 // offers are the VFs of a resource of ours, with the network that it counts.
 func (k *Kubelet) offers(resource string) []inventory.Offer {
 	k.mutex.Lock()
@@ -67,7 +63,7 @@ func (k *Kubelet) Allocate(resource string, ids []string) (map[string]string, er
 	}
 	k.pool.Promise(k.ledger.resources())
 	sorted := slices.Sorted(slices.Values(ids))
-	return map[string]string{GivenAnnotation + strings.TrimPrefix(resource, config.ResourcePrefix): strings.Join(sorted, ",")}, nil
+	return map[string]string{config.GivenAnnotation + strings.TrimPrefix(resource, config.ResourcePrefix): strings.Join(sorted, ",")}, nil
 }
 
 // Prefer chooses VFs that nobody has, near to each other, and of different PFs, or with placement pack of one PF.
