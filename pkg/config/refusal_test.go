@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nri-sriov/nri-sriov/pkg/strictyaml"
 )
 
 // refusals hold what follows the head of a file, and the error without "config.yaml:".
@@ -126,7 +127,7 @@ func TestParseRefusesNetworks(t *testing.T) {
 		{"resource without vendor", "name: a\n    resourceName: x", `5: networks[0].resourceName: "x" is not the name of a resource such as intel.com/sriov_netdevice`},
 		{"resource with two slashes", "name: a\n    resourceName: a.b/c/d", `5: networks[0].resourceName: "a.b/c/d" is not the name of a resource such as intel.com/sriov_netdevice`},
 		{"resource in upper case", "name: a\n    resourceName: Intel.com/x", `5: networks[0].resourceName: "Intel.com/x" is not the name of a resource such as intel.com/sriov_netdevice`},
-		{"long resource", "name: a\n    resourceName: intel.com/x" + strings.Repeat("y", 63), `5: networks[0].resourceName: "intel.com/x` + strings.Repeat("y", 63) + `" is not the name of a resource such as intel.com/sriov_netdevice`},
+		{"long resource", "name: a\n    resourceName: intel.com/x" + strings.Repeat("y", 63), `5: networks[0].resourceName: ` + strictyaml.Quote("intel.com/x"+strings.Repeat("y", 63)) + ` is not the name of a resource such as intel.com/sriov_netdevice`},
 		{"empty resource", "name: a\n    resourceName: \"\"", `5: networks[0].resourceName: "" is not the name of a resource such as intel.com/sriov_netdevice`},
 		{"resource of Kubernetes", "name: a\n    resourceName: node.kubernetes.io/x", `5: networks[0].resourceName: "node.kubernetes.io/x" cannot be the name of a device plugin's resource: Kubernetes keeps it for itself`},
 		{"resource of a quota", "name: a\n    resourceName: requests.intel.com/x", `5: networks[0].resourceName: "requests.intel.com/x" cannot be the name of a device plugin's resource: Kubernetes keeps it for itself`},

@@ -158,15 +158,38 @@ func (p *Plugin) wait(ctx context.Context, watch *watch, most time.Duration) wak
 			return signed
 		case event, open := <-watch.events():
 			if !open || p.matters(event) {
+				p.settle(watch)
 				return signed
 			}
 		}
 	}
 }
 
+// quiet is how long the folder is quiet when a kubelet has started there.
+const quiet = 50 * time.Millisecond
+
+// settle lets a kubelet that starts finish what it does to the folder, lest it be registered with twice.
+func (p *Plugin) settle(watch *watch) {
+	for {
+		select {
+		case event, open := <-watch.events():
+			if !open {
+				return
+			}
+			p.matters(event)
+		case <-time.After(quiet):
+			return
+		}
+	}
+}
+
 // matters tells whether an event is about the kubelet's socket, or the loss of one of ours.
 func (p *Plugin) matters(event fsnotify.Event) bool {
-	if filepath.Base(event.Name) == kubeletSocket || event.Name == p.dir {
+	if filepath.Base(event.Name) == kubeletSocket {
+		p.kubelet = nil // it may have the number of the one before
+		return true
+	}
+	if event.Name == p.dir {
 		return true
 	}
 	for _, one := range p.servers {
@@ -199,9 +222,10 @@ func (p *Plugin) converge(ctx context.Context) error {
 	}
 	kubelet, err := os.Stat(filepath.Join(p.dir, kubeletSocket))
 	if err != nil {
+		p.kubelet = nil
 		return fmt.Errorf("the kubelet is not there: %w", err)
 	}
-	if p.kubelet == nil || !os.SameFile(p.kubelet, kubelet) || !p.kubelet.ModTime().Equal(kubelet.ModTime()) {
+	if p.kubelet == nil || !os.SameFile(p.kubelet, kubelet) {
 		for _, one := range p.servers {
 			one.registered = false
 		}

@@ -51,8 +51,8 @@ type Client struct {
 	connection *grpc.ClientConn
 	lister     v1.PodResourcesListerClient
 	turns      chan struct{}
-	// noGetUntil is when Get is tried again, in Unix nanoseconds.
-	noGetUntil atomic.Int64
+	// noGetSince is when the kubelet was seen to know a pod of which it did not tell when it was asked for it alone.
+	noGetSince atomic.Pointer[time.Time]
 }
 
 // Socket is the path of the API's socket below the kubelet's root folder.
@@ -95,7 +95,7 @@ func (c *Client) List(ctx context.Context) ([]Pod, error) {
 
 // Pod tells of one pod. ErrNoPod is an answer; so is ErrTwoPods, for a while.
 func (c *Client) Pod(ctx context.Context, namespace, name string) (Pod, error) {
-	if time.Now().UnixNano() >= c.noGetUntil.Load() {
+	if since := c.noGetSince.Load(); since == nil || time.Since(*since) >= noGetFor {
 		pod, err := c.pod(ctx, namespace, name)
 		switch code := status.Code(err); {
 		case err == nil:
@@ -114,7 +114,8 @@ func (c *Client) Pod(ctx context.Context, namespace, name string) (Pod, error) {
 	case 0:
 		return Pod{}, ErrNoPod
 	case 1:
-		c.noGetUntil.Store(time.Now().Add(noGetFor).UnixNano()) // or it would have told of it
+		now := time.Now()
+		c.noGetSince.Store(&now)
 		return pods[0], nil
 	}
 	return Pod{}, ErrTwoPods
