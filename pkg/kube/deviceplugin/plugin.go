@@ -170,7 +170,7 @@ const quiet = 50 * time.Millisecond
 
 // settle lets a kubelet that starts finish what it does to the folder, lest it be registered with twice.
 func (p *Plugin) settle(watch *watch) {
-	for {
+	for range 100 { // others start, too
 		select {
 		case event, open := <-watch.events():
 			if !open {

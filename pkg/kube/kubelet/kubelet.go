@@ -155,6 +155,11 @@ func (k *Kubelet) refresh(ctx context.Context) {
 		return
 	}
 	k.mute = false
+	k.takeOver(pods, asked)
+}
+
+// takeOver takes over what all pods have; the caller holds the mutex.
+func (k *Kubelet) takeOver(pods []podresources.Pod, asked time.Time) {
 	list := map[vf.PCIAddress][]string{}
 	for _, pod := range pods {
 		for _, one := range pod.Devices {
@@ -174,6 +179,7 @@ func (k *Kubelet) Promised() bool { return k.pool.Promised() }
 // none. What the pod was given is promised from then on.
 func (k *Kubelet) Given(ctx context.Context, namespace, name string) ([]podresources.Device, error) {
 	begun := time.Now()
+	var last error
 	for pause := k.times.Again; ; pause = min(2*pause, k.times.MaxAgain) {
 		asked := time.Now()
 		pod, err := k.client.Pod(ctx, namespace, name)
@@ -184,10 +190,13 @@ func (k *Kubelet) Given(ctx context.Context, namespace, name string) ([]podresou
 		case errors.Is(err, podresources.ErrNoPod) && time.Since(begun) >= k.times.Unknown:
 			return nil, nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err // of a question that had its time
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("no answer within %s: %w", time.Since(begun).Round(time.Millisecond), err)
+			return nil, fmt.Errorf("no answer within %s: %w", time.Since(begun).Round(time.Millisecond), last)
 		}
 	}
 }
