@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -74,7 +74,7 @@ type Plugin struct {
 	// servers belong to Run.
 	servers map[string]*server
 	// kubelet is the socket with which the servers are registered.
-	kubelet os.FileInfo
+	kubelet socketID
 	failed  string
 }
 
@@ -158,38 +158,15 @@ func (p *Plugin) wait(ctx context.Context, watch *watch, most time.Duration) wak
 			return signed
 		case event, open := <-watch.events():
 			if !open || p.matters(event) {
-				p.settle(watch)
 				return signed
 			}
 		}
 	}
 }
 
-// quiet is how long the folder is quiet when a kubelet has started there.
-const quiet = 50 * time.Millisecond
-
-// settle lets a kubelet that starts finish what it does to the folder, lest it be registered with twice.
-func (p *Plugin) settle(watch *watch) {
-	for range 100 { // others start, too
-		select {
-		case event, open := <-watch.events():
-			if !open {
-				return
-			}
-			p.matters(event)
-		case <-time.After(quiet):
-			return
-		}
-	}
-}
-
 // matters tells whether an event is about the kubelet's socket, or the loss of one of ours.
 func (p *Plugin) matters(event fsnotify.Event) bool {
-	if filepath.Base(event.Name) == kubeletSocket {
-		p.kubelet = nil // it may have the number of the one before
-		return true
-	}
-	if event.Name == p.dir {
+	if filepath.Base(event.Name) == kubeletSocket || event.Name == p.dir {
 		return true
 	}
 	for _, one := range p.servers {
@@ -220,12 +197,11 @@ func (p *Plugin) converge(ctx context.Context) error {
 			delete(p.servers, resource)
 		}
 	}
-	kubelet, err := os.Stat(filepath.Join(p.dir, kubeletSocket))
+	kubelet, err := idOf(filepath.Join(p.dir, kubeletSocket))
 	if err != nil {
-		p.kubelet = nil
 		return fmt.Errorf("the kubelet is not there: %w", err)
 	}
-	if p.kubelet == nil || !os.SameFile(p.kubelet, kubelet) {
+	if p.kubelet != kubelet {
 		for _, one := range p.servers {
 			one.registered = false
 		}
@@ -262,6 +238,20 @@ func (p *Plugin) ensure(ctx context.Context, resource string) error {
 	one.registered = true
 	p.log.WithField("resource", resource).Info("resource is registered with the kubelet")
 	return nil
+}
+
+// socketID tells a socket from a later one of its name, which may have the same number.
+type socketID struct {
+	inode   uint64
+	changed syscall.Timespec
+}
+
+func idOf(path string) (socketID, error) {
+	var stat syscall.Stat_t
+	if err := syscall.Stat(path, &stat); err != nil {
+		return socketID{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return socketID{stat.Ino, stat.Ctim}, nil
 }
 
 func (p *Plugin) register(ctx context.Context, one *server) error {

@@ -117,6 +117,20 @@ func (b *bench) eventually(a, c string) {
 	b.kubelet.Eventually("a "+a+" b "+c, func() string { return "a " + b.health(resA) + " b " + b.health(resB) })
 }
 
+// listed waits until the kubelet has told of the first pod that was given a VF.
+func (b *bench) listed(id string) {
+	b.Helper()
+	address, err := vf.ParsePCIAddress(id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.kubelet.Eventually("true", func() string {
+		b.mutex.Lock()
+		defer b.mutex.Unlock()
+		return fmt.Sprint(len(b.ledger[address]) > 0 && b.ledger[address][0].listed)
+	})
+}
+
 func claim(pool *inventory.Pool, sandbox string, g inventory.Group) (vf.PCIAddress, error) {
 	g.Name, g.Count = "n", 1
 	c, err := pool.Claim(inventory.Request{Sandbox: sandbox, Groups: []inventory.Group{g}})
@@ -169,6 +183,7 @@ func TestOneVFInTwoNetworks(t *testing.T) {
 	}
 	b.pool.Attach("web", first)
 	b.eventually("+-", "--")
+	b.listed(ids[0])
 	b.kubelet.End("prod/web")
 	b.pool.Release("web", first, "")
 	b.pool.Free("web", first)
@@ -198,7 +213,7 @@ func TestSameSecond(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.pool.Attach("first", address)
-	time.Sleep(20 * time.Millisecond) // some lists
+	b.listed(only)
 	b.kubelet.End("prod/first")
 	b.pool.Release("first", address, "")
 	b.pool.Free("first", address)
@@ -242,7 +257,7 @@ func TestPodThatNeverComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.eventually("+", "-")
-	time.Sleep(20 * time.Millisecond)
+	b.listed(attachtest.VFAddress(0, 0).String())
 	b.kubelet.End("prod/web")
 	b.eventually("+", "+")
 	if b.Promised() {
