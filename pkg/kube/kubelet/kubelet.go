@@ -15,6 +15,8 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/kube/podresources"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 	"github.com/sirupsen/logrus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // Times bound the waits.
@@ -190,8 +192,8 @@ func (k *Kubelet) Given(ctx context.Context, namespace, name string) ([]podresou
 		case errors.Is(err, podresources.ErrNoPod) && time.Since(begun) >= k.times.Unknown:
 			return nil, nil
 		}
-		if last == nil || ctx.Err() == nil {
-			last = err // of a question that had its time
+		if last == nil || status.Code(err) != codes.DeadlineExceeded {
+			last = err // that says more than that the time was up
 		}
 		select {
 		case <-time.After(pause):
