@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Question asks somebody who may be slow, the kubelet, what a sandbox is to have. It is asked off the hooks, and again
-// whenever the sandbox is tried anew. No wants mean that the sandbox is to have nothing and is none of ours. An error that
+// Question asks somebody who may be slow, the kubelet, what a sandbox is to have. It is asked off the hooks, for as long as
+// the sandbox lives and there is no answer, and again whenever the sandbox is tried anew. No wants mean that the sandbox is to have nothing and is none of ours. An error that
 // is ErrUnanswered says that nobody knows.
 type Question func(ctx context.Context) ([]Want, error)
 

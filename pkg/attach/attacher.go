@@ -230,20 +230,29 @@ func (e *entry) request() inventory.Request {
 
 // start runs one attempt in a goroutine of its own; the caller holds the mutex.
 func (a *Attacher) start(e *entry, attempt func(context.Context, *entry) error) {
-	count := 1 // VFs of one PF come one after the other
-	for _, want := range e.wants {
-		count = max(count, len(want.Interfaces))
-	}
-	ctx, cancel := context.WithTimeout(a.ctx, time.Duration(count)*a.times.Attach)
+	ctx, cancel := context.WithCancel(a.ctx)
 	e.phase, e.cancel, e.settled = attaching, cancel, make(chan struct{})
 	settled := e.settled
 	a.lives.Go(func() {
 		defer cancel()
 		if ns := a.settle(e, attempt(ctx, e), settled); ns != nil {
 			defer closeNamespace(ns)
+			ctx, cancel := context.WithTimeout(ctx, a.times.Attach)
+			defer cancel()
 			a.announce(ctx, e, ns)
 		}
 	})
+}
+
+// limit bounds an attempt, from the time on when it is known what the sandbox is to have.
+func (a *Attacher) limit(ctx context.Context, e *entry) (context.Context, context.CancelFunc) {
+	count := 1 // VFs of one PF come one after the other
+	a.mutex.Lock()
+	for _, want := range e.wants {
+		count = max(count, len(want.Interfaces))
+	}
+	a.mutex.Unlock()
+	return context.WithTimeout(ctx, time.Duration(count)*a.times.Attach)
 }
 
 // Known tells whether a sandbox has attachments here, in any state.

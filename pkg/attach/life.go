@@ -17,6 +17,8 @@ import (
 
 // attach is one attempt: claim granted, intent on disk, then the kernel, each VF on its PF's worker.
 func (a *Attacher) attach(ctx context.Context, e *entry) error {
+	ctx, cancel := a.limit(ctx, e)
+	defer cancel()
 	select {
 	case <-e.claim.Granted:
 	case <-ctx.Done():

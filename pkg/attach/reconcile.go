@@ -75,6 +75,8 @@ func (a *Attacher) late(ctx context.Context, e *entry) error {
 	case err != nil:
 		return err
 	case whole:
+		ctx, cancel := a.limit(ctx, e)
+		defer cancel()
 		return a.bring(ctx, e, a.haveNow)
 	}
 	a.counts.addLate()

@@ -131,6 +131,8 @@ func (a *Attacher) resume(e *entry) {
 			e.lost = false
 			return fmt.Errorf("a VF that the pod had: %w", ErrGone)
 		}
+		ctx, cancel := a.limit(ctx, e)
+		defer cancel()
 		return a.bring(ctx, e, a.haveNow)
 	})
 }
