@@ -163,6 +163,21 @@ func TestKubeletIsRestarted(t *testing.T) {
 	}
 }
 
+// TestKubeletIsRestartedAndRemovesNothing: it forgets everybody all the same.
+func TestKubeletIsRestartedAndRemovesNothing(t *testing.T) {
+	b := newBench(t)
+	b.kubelet.KeepsSockets = true
+	b.kubelet.Start()
+	b.Serve([]string{public})
+	b.run()
+	for range 3 {
+		b.devices(asSet)
+		b.kubelet.Stop()
+		b.kubelet.Start()
+	}
+	b.devices(asSet)
+}
+
 // TestKubeletRefuses for a while, as one that is not ready.
 func TestKubeletRefuses(t *testing.T) {
 	b := newBench(t)

@@ -75,10 +75,15 @@ func newBench(t *testing.T, pfs, vfs int) (b *bench, stop func()) {
 
 func (b *bench) start() (stop func()) {
 	b.Helper()
+	return b.startWith(quickTimes())
+}
+
+func (b *bench) startWith(times Times) (stop func()) {
+	b.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	var err error
-	b.Kubelet, err = New(Options{Dir: b.kubelet.Dir, Pool: b.pool, Ready: b.ready.Load, Times: quickTimes(), Log: log})
+	b.Kubelet, err = New(Options{Dir: b.kubelet.Dir, Pool: b.pool, Ready: b.ready.Load, Times: times, Log: log})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -300,6 +305,30 @@ func TestKubeletIsRestarted(t *testing.T) {
 	}
 }
 
+// TestChangesAreToldAtOnce: nobody looks from time to time.
+func TestChangesAreToldAtOnce(t *testing.T) {
+	b, stop := newBench(t, 1, 2)
+	b.eventually("++", "++")
+	stop()
+	times := quickTimes()
+	times.Poll, times.Soon = time.Hour, time.Hour
+	b.startWith(times)
+	b.eventually("++", "++")
+	address, err := claim(b.pool, "annotation", inventory.Group{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("-+", "-+")
+	b.pool.Attach("annotation", address)
+	b.pool.Release("annotation", address, "")
+	b.pool.Free("annotation", address)
+	b.eventually("++", "++")
+	if _, err := b.kubelet.Allocate("prod/web", "app", resA, []string{attachtest.VFAddress(0, 1).String()}); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("++", "+-")
+}
+
 // TestNotReady: while pods would start without what they are given, nothing is offered, and nobody loses what he has.
 func TestNotReady(t *testing.T) {
 	b, _ := newBench(t, 1, 2)
@@ -318,7 +347,7 @@ func TestConfigChanges(t *testing.T) {
 	b, _ := newBench(t, 1, 2)
 	b.eventually("++", "++")
 	b.Configure(parse(t, `{apiVersion: sriov.nri.io/v1alpha1, kind: NodeConfig, networks: [{name: a, requireResource: true}, {name: fast}]}`))
-	b.eventually("++", "--") // its plugin has ended
+	b.kubelet.Eventually("++ false", func() string { return b.health(resA) + fmt.Sprint(" ", strings.Contains(b.health(resB), "+")) })
 	b.kubelet.Eventually("++", func() string { return b.health(resFast) })
 	if got := b.Devices(resB); len(got) != 0 {
 		t.Errorf("the network that is no more offers %v", got)

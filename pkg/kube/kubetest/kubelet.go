@@ -25,6 +25,8 @@ import (
 type Kubelet struct {
 	testing.TB
 	Dir string
+	// KeepsSockets has it leave other plugins' sockets in their folder when it starts.
+	KeepsSockets bool
 
 	mutex     sync.Mutex
 	resources map[string]*resource
@@ -89,6 +91,9 @@ func (k *Kubelet) StartPlugins() {
 	files, err := os.ReadDir(dir)
 	k.must(err)
 	for _, file := range files {
+		if k.KeepsSockets && file.Name() != "kubelet.sock" {
+			continue
+		}
 		k.must(os.RemoveAll(filepath.Join(dir, file.Name())))
 	}
 	k.serve(filepath.Join(dir, "kubelet.sock"), func(s *grpc.Server) { plugin.RegisterRegistrationServer(s, &registration{kubelet: k}) })
