@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
@@ -24,10 +23,6 @@ type Kubelet struct {
 	// Promised tells whether there may be a pod that was given VFs and has not come for them. It does not wait.
 	Promised func() bool
 }
-
-// strangerTime is how long a container waits to hear whether its pod is to have VFs, when nothing says so: that of a pod
-// with other containers that are to start later.
-const strangerTime = 300 * time.Millisecond
 
 // isGiven tells whether the kubelet gave a container VFs.
 func isGiven(container *api.Container) bool {
@@ -67,11 +62,6 @@ func (p *Plugin) question(f sandboxFacts) attach.Question {
 		}
 		return wantsGiven(f, node, devices)
 	}
-}
-
-// attachStranger starts to ask about a pod that asks for nothing by itself.
-func (p *Plugin) attachStranger(node *Node, f sandboxFacts) error {
-	return node.Attacher.AttachAsking(f.sandbox(node), nil, false, p.question(f))
 }
 
 // gifts are the VFs that a pod was given, by resource, each with the containers to which it was given.
