@@ -251,7 +251,7 @@ func idOf(path string) (socketID, error) {
 	if err := syscall.Stat(path, &stat); err != nil {
 		return socketID{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return socketID{stat.Ino, stat.Ctim}, nil
+	return socketID{stat.Ino, stat.Ctim}, nil // wall clock: another one is all that matters, not which
 }
 
 func (p *Plugin) register(ctx context.Context, one *server) error {
