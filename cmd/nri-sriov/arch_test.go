@@ -16,11 +16,11 @@ const module = "github.com/nri-sriov/nri-sriov/"
 var rooms = [][]string{
 	{"cmd/nri-sriov"},
 	{"pkg/hooks", "pkg/check", "pkg/sriovcni", "pkg/candidate"},
-	{"pkg/attach"},
+	{"pkg/attach", "pkg/kube/kubelet"},
 	{"pkg/request"},
 	{"pkg/inventory"},
 	{"pkg/config"},
-	{"pkg/journal", "pkg/cni", "pkg/strictyaml", "pkg/dpdk", "pkg/placement"},
+	{"pkg/journal", "pkg/cni", "pkg/strictyaml", "pkg/dpdk", "pkg/placement", "pkg/kube/podresources", "pkg/kube/deviceplugin"},
 	{"pkg/vf"},
 	{"pkg/failpoint"},
 }
@@ -35,7 +35,10 @@ var never = []struct {
 	{"golang.org/x/sys/unix", []string{"pkg/vf", "pkg/dpdk", "cmd/nri-sriov"}, "system calls are pkg/vf's and pkg/dpdk's; cmd takes its lock with one"},
 	{"github.com/containerd/nri", []string{"pkg/hooks", "cmd/nri-sriov"}, "NRI's words stay in hooks and cmd"},
 	{"github.com/containernetworking/", []string{"pkg/cni"}, "CNI's words stay in cni"},
-	{"github.com/sirupsen/logrus", []string{"pkg/hooks", "pkg/attach", "cmd/nri-sriov"}, "what stands below attach returns errors and never logs"},
+	{"github.com/sirupsen/logrus", []string{"pkg/hooks", "pkg/attach", "pkg/kube/kubelet", "pkg/kube/deviceplugin", "cmd/nri-sriov"},
+		"what stands below attach returns errors and never logs, but for what goes on beside the pods"},
+	{"k8s.io/kubelet/pkg/apis/deviceplugin", []string{"pkg/kube/deviceplugin"}, "the kubelet's words stay in the two packages that talk to it"},
+	{"k8s.io/kubelet/pkg/apis/podresources", []string{"pkg/kube/podresources"}, "the kubelet's words stay in the two packages that talk to it"},
 	{"github.com/spf13/cobra", []string{"cmd/nri-sriov"}, "the command line is cmd's"},
 }
 

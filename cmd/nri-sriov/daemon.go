@@ -16,6 +16,7 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/kube/kubelet"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -52,7 +53,9 @@ type daemon struct {
 	// serving tells whether the plugin has its node.
 	serving  atomic.Bool
 	attacher *attach.Attacher
-	cancel   context.CancelFunc
+	// kubelet is nil outside Kubernetes.
+	kubelet *kubelet.Kubelet
+	cancel  context.CancelFunc
 	// background is what goes on until cancel.
 	background sync.WaitGroup
 	servers    []func()
@@ -141,8 +144,12 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	go d.tend(ctx)
 	d.background.Go(func() { d.follow(ctx, watch) })
 	d.background.Go(func() { ends.tell(ctx, d.attacher) })
+	kubelet, err := d.openKubelet(ctx, node)
+	if err != nil {
+		return err
+	}
 	d.plugin.Start(&hooks.Node{
-		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages,
+		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages, Kubelet: kubelet,
 		NUMANodes: d.numaNodes,
 		Given:     func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
 	})

@@ -100,7 +100,7 @@ func (d *daemon) socketAPI() http.Handler {
 	mux.HandleFunc("GET /v1/pods", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, podsOf(d.attacher)) })
 	mux.HandleFunc("GET /v1/drift", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, driftOf(d.attacher)) })
 	mux.HandleFunc("GET /v1/serving", func(w http.ResponseWriter, _ *http.Request) {
-		if !d.serving.Load() || !d.connected.Load() || !d.plugin.Synchronised() {
+		if !d.servesPods() {
 			http.Error(w, "not yet", http.StatusServiceUnavailable)
 			return
 		}

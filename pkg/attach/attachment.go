@@ -42,6 +42,9 @@ type Want struct {
 	// Required, Forbidden and AnyOf are the traits of the PF.
 	Required, Forbidden []string
 	AnyOf               [][]string
+	// From are the VFs that the kubelet gave the pod for Resource, of which this takes some; nil takes what is free.
+	Resource string
+	From     []vf.PCIAddress
 }
 
 // Delegate is an IPAM plugin's part in an attachment.
@@ -59,7 +62,7 @@ func (w Want) group() inventory.Group {
 	return inventory.Group{
 		Name: w.Network, Count: len(w.Interfaces), Whole: w.Whole, Userspace: w.Device == config.DeviceVFIO,
 		Egress:   egressOf(w.Settings),
-		Required: w.Required, Forbidden: w.Forbidden, AnyOf: w.AnyOf,
+		Required: w.Required, Forbidden: w.Forbidden, AnyOf: w.AnyOf, Resource: w.Resource, From: w.From,
 	}
 }
 

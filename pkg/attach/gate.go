@@ -41,6 +41,8 @@ func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, err
 		return slices.Clone(e.attachments), nil
 	case failed:
 		return nil, e.err
+	case without:
+		return nil, ErrUnknownSandbox
 	case releasing:
 		return nil, fmt.Errorf("sandbox %s is being released", sandbox)
 	case later:
@@ -48,13 +50,16 @@ func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, err
 	case recovering:
 		return nil, errors.New("the daemon has just started and is still finding out what the pod has; the container is tried again")
 	}
+	if e.ask != nil && !e.answered && len(e.attachments) == 0 {
+		return nil, ErrUnanswered
+	}
 	return nil, fmt.Errorf("still at work: %s; the container is tried again", e.progress())
 }
 
 // again tells whether a failed attach is to be tried anew: not at once, not before its VFs are back, and not when
 // nobody knows what the pod may have.
 func (e *entry) again(pause time.Duration) bool {
-	if e.phase != failed || len(e.wants) == 0 || time.Since(e.failedAt) < pause {
+	if e.phase != failed || len(e.wants) == 0 && e.ask == nil || time.Since(e.failedAt) < pause {
 		return false
 	}
 	select {
