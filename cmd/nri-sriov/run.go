@@ -20,6 +20,7 @@ import (
 // runFlags are the flags of `nri-sriov run`.
 type runFlags struct {
 	config, stateDir, runDir, nriSocket, pluginName, pluginIndex, listen, logLevel, logFormat, sysfs string
+	kubernetes                                                                                       kubernetesFlags
 }
 
 const (
@@ -52,6 +53,7 @@ func newRun() *cobra.Command {
 	flags.StringVar(&f.logLevel, "log-level", "info", "error, warn, info, debug or trace")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&f.sysfs, "sysfs", "/sys", "where sysfs is mounted")
+	f.kubernetes.add(cmd)
 	return cmd
 }
 
@@ -67,7 +69,7 @@ func (f *runFlags) check() error {
 	if f.logFormat != "text" && f.logFormat != "json" {
 		return fmt.Errorf("--log-format %q is none of text, json", f.logFormat)
 	}
-	return nil
+	return f.kubernetes.check(os.Getenv, fileExists)
 }
 
 // logTime tells apart what happens within a second.
