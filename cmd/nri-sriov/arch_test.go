@@ -15,12 +15,16 @@ const module = "github.com/nri-sriov/nri-sriov/"
 // rooms are the packages from the top down. One may import those below it, in the rows after its own.
 var rooms = [][]string{
 	{"cmd/nri-sriov"},
+	{"pkg/kube/report"},
 	{"pkg/hooks", "pkg/check", "pkg/sriovcni", "pkg/candidate"},
 	{"pkg/attach"},
 	{"pkg/request"},
 	{"pkg/inventory"},
 	{"pkg/config"},
 	{"pkg/journal", "pkg/cni", "pkg/strictyaml", "pkg/dpdk", "pkg/placement"},
+	{"pkg/kube/status", "pkg/kube/events", "pkg/kube/taint"},
+	{"pkg/kube/queue"},
+	{"pkg/kube/api"},
 	{"pkg/vf"},
 	{"pkg/failpoint"},
 }
@@ -36,6 +40,7 @@ var never = []struct {
 	{"github.com/containerd/nri", []string{"pkg/hooks", "cmd/nri-sriov"}, "NRI's words stay in hooks and cmd"},
 	{"github.com/containernetworking/", []string{"pkg/cni"}, "CNI's words stay in cni"},
 	{"github.com/sirupsen/logrus", []string{"pkg/hooks", "pkg/attach", "cmd/nri-sriov"}, "what stands below attach returns errors and never logs"},
+	{"k8s.io/client-go", []string{"pkg/kube/api", "pkg/kube/report"}, "the API server is reached through pkg/kube/api only"},
 	{"github.com/spf13/cobra", []string{"cmd/nri-sriov"}, "the command line is cmd's"},
 }
 

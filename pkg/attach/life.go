@@ -195,14 +195,25 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Na
 		}
 		e.phase = ready
 		ns, e.ns = e.ns, nil
+		a.tell(e)
 	case a.ctx.Err() != nil:
 		e.letGo() // the daemon ends; the next one goes on from the journal
 	default:
 		e.phase, e.err, e.failedAt = failed, err, time.Now()
 		a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Error("attach failed; its VFs are on their way back")
+		a.tell(e)
 		a.withdraw(e)
 	}
 	return ns
+}
+
+// tell tells of an attempt that has come to its end. The caller holds the mutex.
+func (a *Attacher) tell(e *entry) {
+	a.observer.settled(Settled{
+		Sandbox: e.sandbox, Err: e.err, Attachments: slices.Clone(e.attachments), Late: e.late, Took: time.Since(e.begun),
+		Resumed: slices.ContainsFunc(e.attachments, func(one Attachment) bool { return one.resumed }),
+	})
+	e.late = false
 }
 
 func (a *Attacher) copyOf(e *entry) []Attachment {

@@ -21,12 +21,12 @@ func (v validation) node(raw *rawNode) *Node {
 	if raw.Hugepages != nil {
 		v.check("hugepages", checkHugepages(*raw.Hugepages))
 	}
-	v.unsupported("taint", raw.Taint != nil && *raw.Taint)
 	return &Node{
 		Providers: v.providers(raw.Providers),
 		OfferAll:  raw.Providers == nil,
 		Networks:  v.networks(raw.Networks),
 		Hugepages: orElse(raw.Hugepages, ""),
+		Taint:     orElse(raw.Taint, false),
 		Pack:      v.oneOf("placement", raw.Placement, "spread", "pack") == "pack",
 	}
 }

@@ -141,6 +141,7 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
 			wants, isolate, err := wantsOf(f, node.Config)
 			if err != nil {
 				p.logOf(f).WithError(err).Warn("pod asks for what it cannot have")
+				p.refused(f, "", err)
 			}
 			one.Wants, one.Isolate = wants, isolate
 		}
@@ -153,6 +154,7 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
 		}
 		late++
 		p.logOf(facts[id]).WithError(err).Error("pod cannot be attached late")
+		p.refused(facts[id], "", err)
 	}
 	node.Attacher.CollectLeases(delegated(node.Config))
 	p.log.WithFields(logrus.Fields{"sandboxes": len(pods), "asking": len(live), "refused": late}).Info("synchronised with the runtime")
@@ -167,6 +169,7 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	defer p.answered("RunPodSandbox", pod, time.Now())
 	if err := p.attach(f); err != nil {
 		p.logOf(f).WithError(err).Warn("pod refused")
+		p.refused(f, "", err)
 		if p.atGate.Load() {
 			return nil // nothing is kept of it; the gate asks anew, and says what is true then
 		}
@@ -178,7 +181,7 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 func (p *Plugin) attach(f sandboxFacts) error {
 	node := p.node.Load()
 	if node == nil {
-		return errors.New("the daemon is still starting; the pod is tried again")
+		return fmt.Errorf("%w; the pod is tried again", errStarting)
 	}
 	wants, isolate, err := wantsOf(f, node.Config)
 	if err != nil {
@@ -201,6 +204,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, conta
 	adjustment, err := p.admit(ctx, f, node, container)
 	if err != nil {
 		p.logOf(f).WithField("container", container.GetName()).WithError(err).Warn("container held back")
+		p.refused(f, container.GetName(), err)
 		return nil, nil, f.refusal(err)
 	}
 	return adjustment, nil, nil
@@ -210,7 +214,10 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(gateShare*float64(p.request.Load())))
 	defer cancel()
 	if node == nil {
-		return nil, errors.New("the daemon is still starting; the container is tried again")
+		return nil, fmt.Errorf("%w; the container is tried again", errStarting)
+	}
+	if err := p.revise(f, node); err != nil {
+		return nil, err
 	}
 	begun := time.Now()
 	attachments, err := node.Attacher.Ready(ctx, f.id)
@@ -223,7 +230,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	}
 	p.waited(begun)
 	if err != nil {
-		return nil, err
+		return nil, failedAttach(err)
 	}
 	return inTime(ctx, func() (*api.ContainerAdjustment, error) { return adjust(node, f.id, container, attachments) })
 }

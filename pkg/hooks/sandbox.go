@@ -93,11 +93,11 @@ func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bo
 	}
 	pod, err := request.Parse(f.networks, f.grouping)
 	if err != nil {
-		return nil, false, err
+		return nil, false, because{err, InvalidRequest}
 	}
 	granted, err := request.Authorise(pod, node, f.namespace)
 	if err != nil {
-		return nil, false, err
+		return nil, false, because{err, NotAllowed}
 	}
 	for _, one := range granted {
 		var want attach.Want
@@ -106,7 +106,7 @@ func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bo
 			want, err = wantOf(one)
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("network %q: %w", one.Network.Name, err)
+			return nil, false, because{fmt.Errorf("network %q: %w", one.Network.Name, err), UnfitSandbox}
 		}
 		wants = append(wants, want)
 	}
