@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -20,7 +21,8 @@ type Source struct {
 	Node string
 }
 
-// Read reads the file, and tells which it was. The error wraps fs.ErrNotExist where there is none.
+// Read reads the file, and tells which it was. The error wraps fs.ErrNotExist where
+// there is nothing at Path; a folder without a file for the node is an error of its own.
 func (s Source) Read() (path string, text []byte, err error) {
 	info, err := os.Stat(s.Path)
 	if err != nil {
@@ -37,8 +39,18 @@ func (s Source) Read() (path string, text []byte, err error) {
 		}
 	}
 	path = filepath.Join(s.Path, commonFile)
-	text, err = readFile(path)
+	if text, err = readFile(path); errors.Is(err, fs.ErrNotExist) {
+		// Who mounts a folder has something to say: that nothing is in it must not offer everything.
+		return "", nil, s.neither()
+	}
 	return path, text, err
+}
+
+func (s Source) neither() error {
+	if s.Node == "" {
+		return fmt.Errorf("the folder %s has no %s", s.Path, commonFile)
+	}
+	return fmt.Errorf("the folder %s has neither %s.yaml nor %s", s.Path, s.Node, commonFile)
 }
 
 // readFile reads no more than what Parse refuses.

@@ -73,7 +73,7 @@ type source struct {
 }
 
 // stamp is a time as the API server writes it.
-func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) } // wall clock: shown to people only
 
 // namespaceOf is where an Event is kept: beside its object, and that of an object without namespace in default.
 func (o Object) namespaceOf() string {

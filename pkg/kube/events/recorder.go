@@ -147,7 +147,7 @@ func (r *Recorder) forget() {
 // nameOf is unique, as the name of an Event must be; the form is that of client-go.
 func nameOf(object string, now time.Time) string {
 	const longest = 253
-	suffix := "." + strconv.FormatInt(now.UnixNano(), 16) + strconv.FormatUint(uint64(rand.Uint32()), 16)
+	suffix := "." + strconv.FormatInt(now.UnixNano(), 16) + strconv.FormatUint(uint64(rand.Uint32()), 16) // wall clock: a part of a name
 	return object[:min(len(object), longest-len(suffix))] + suffix
 }
 
