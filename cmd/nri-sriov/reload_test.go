@@ -28,7 +28,9 @@ type cluster struct {
 	address string
 	// folder is the mounted ConfigMap.
 	folder string
-	pods   atomic.Int32
+	// state is the state folder.
+	state string
+	pods  atomic.Int32
 	// stop ends the daemon and answers how long that took.
 	stop func() time.Duration
 }
@@ -65,7 +67,7 @@ func networksNamed(names ...string) string {
 // newCluster starts it all, with a kubeconfig and these files.
 func newCluster(t *testing.T, files map[string]string) *cluster {
 	dir := t.TempDir()
-	c := &cluster{T: t, server: apitest.New(t), folder: t.TempDir()}
+	c := &cluster{T: t, server: apitest.New(t), folder: t.TempDir(), state: dir + "/state"}
 	c.configMap(files)
 	c.server.PutNode("n1")
 	kubeconfig := filepath.Join(dir, "kubeconfig")
@@ -77,7 +79,7 @@ func newCluster(t *testing.T, files map[string]string) *cluster {
 	ended := make(chan int, 1)
 	go func() {
 		root := newRoot()
-		root.SetArgs([]string{"run", "--state-dir", dir + "/state", "--run-dir", dir + "/run", "--sysfs", t.TempDir(), "--listen", c.address,
+		root.SetArgs([]string{"run", "--state-dir", c.state, "--run-dir", dir + "/run", "--sysfs", t.TempDir(), "--listen", c.address,
 			"--config", c.folder, "--nri-socket", dir + "/nri.sock", "--log-level", "error", "--kubeconfig", kubeconfig, "--node-name", "n1"})
 		ended <- exitCode(root.ExecuteContext(ctx))
 	}()
@@ -115,7 +117,7 @@ func (c *cluster) startRuntime(dir string) {
 
 func (c *cluster) eventually(what string, holds func() bool) {
 	c.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.Fatalf("%s does not come; Events %+v", what, c.server.Events())
 		}
@@ -202,7 +204,7 @@ func TestTaintByConfig(t *testing.T) {
 		t.Helper()
 		c.eventually("taints "+want, func() bool { return strings.Join(c.server.Taints("n1"), " ") == want })
 	}
-	c.runtime.Stop()
+	mustDo(t, os.RemoveAll(c.state), os.WriteFile(c.state, nil, 0o600))
 	bears(other + " " + ours)
 	c.configMap(map[string]string{"config.yaml": networksNamed("public") + "taint: false\n"})
 	bears(other)
@@ -212,7 +214,9 @@ func TestTaintByConfig(t *testing.T) {
 func TestAPIServerAway(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, map[string]string{"config.yaml": networksNamed("public")})
-	c.server.Fail(func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true }) // it answers nothing
+	silent := make(chan struct{})
+	c.server.Fail(func(http.ResponseWriter, *http.Request) bool { <-silent; return true })
+	t.Cleanup(func() { close(silent) })
 	for range 300 {
 		begun := time.Now()
 		c.refusal()
@@ -228,7 +232,6 @@ func TestAPIServerAway(t *testing.T) {
 	if took := c.stop(); took > 5*time.Second {
 		t.Errorf("the daemon took %v to end", took)
 	}
-	c.server.Fail(nil)
 }
 
 // TestInvalidConfigAtTheStart: the daemon does not start, and says so of its node.
