@@ -14,7 +14,7 @@ const module = "github.com/nri-sriov/nri-sriov/"
 
 // rooms are the packages from the top down. One may import those below it, in the rows after its own.
 var rooms = [][]string{
-	{"cmd/nri-sriov"},
+	{"cmd/nri-sriov", "tools/image"},
 	{"pkg/kube/report"},
 	{"pkg/hooks", "pkg/check", "pkg/sriovcni", "pkg/candidate"},
 	{"pkg/attach"},

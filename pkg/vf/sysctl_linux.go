@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // IgnoreRouters has an interface of the host take no IPv6 router advertisements: a VF that lies idle must not give the
@@ -15,7 +16,13 @@ func (h *Host) IgnoreRouters(name string) error {
 	if name == "" || filepath.Base(name) != name || slices.Contains([]string{".", "..", "all", "default"}, name) {
 		return fmt.Errorf("%q is no interface name", name)
 	}
-	file, err := os.OpenFile(filepath.Join("/proc/sys/net/ipv6/conf", name, "accept_ra"), os.O_WRONLY, 0)
+	setting := filepath.Join("/proc/sys/net/ipv6/conf", name, "accept_ra")
+	file, err := os.OpenFile(setting, os.O_WRONLY, 0)
+	if errors.Is(err, syscall.EROFS) {
+		// A container that is not privileged has /proc/sys read-only. In the host's PID namespace the first process leads to
+		// the host's own; which network namespace is meant is said by who opens it.
+		file, err = os.OpenFile(filepath.Join("/proc/1/root", setting), os.O_WRONLY, 0)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
