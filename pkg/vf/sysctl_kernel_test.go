@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 func TestIgnoreRoutersInAContainer(t *testing.T) {
 	vftest.InPrivateNamespace(t, func() {}) // skips, or fails, without root
 	const setting = "/proc/sys/net/ipv6/conf/lo/accept_ra"
+	t.Cleanup(vf.SetFirstProcess("/proc/" + strconv.Itoa(os.Getpid()))) // its first thread has the mounts of all others
 	said := make(chan error, 1)
 	go func() { // on a thread that ends with its namespaces
 		runtime.LockOSThread()

@@ -10,6 +10,9 @@ import (
 	"syscall"
 )
 
+// firstProcess is the host's, in its PID namespace.
+var firstProcess = "/proc/1"
+
 // IgnoreRouters has an interface of the host take no IPv6 router advertisements: a VF that lies idle must not give the
 // host an address or a route of a tenant's network. Where the kernel has no IPv6 there is nothing to do.
 func (h *Host) IgnoreRouters(name string) error {
@@ -21,7 +24,7 @@ func (h *Host) IgnoreRouters(name string) error {
 	if errors.Is(err, syscall.EROFS) {
 		// A container that is not privileged has /proc/sys read-only. In the host's PID namespace the first process leads to
 		// the host's own; which network namespace is meant is said by who opens it.
-		file, err = os.OpenFile(filepath.Join("/proc/1/root", setting), os.O_WRONLY, 0)
+		file, err = os.OpenFile(filepath.Join(firstProcess, "root", setting), os.O_WRONLY, 0)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
