@@ -72,7 +72,7 @@ in_node() { nsenter --target $node --net -- "$@"; }
 // TestMovePF: there and back; what the machine uses, or what is not there, is refused and nothing moves.
 func TestMovePF(t *testing.T) {
 	vftest.InPrivateNamespace(t, func() {}) // skips, or fails, without root
-	const pf = "ip link add pf0 type dummy\n"
+	const pf = "ip link add pf0 type veth peer name wire0\n"
 	for name, c := range map[string]struct {
 		commands, says string
 		fails          bool

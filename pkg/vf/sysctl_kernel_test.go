@@ -2,9 +2,9 @@ package vf_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -18,7 +18,9 @@ import (
 func TestIgnoreRoutersInAContainer(t *testing.T) {
 	vftest.InPrivateNamespace(t, func() {}) // skips, or fails, without root
 	const setting = "/proc/sys/net/ipv6/conf/lo/accept_ra"
-	t.Cleanup(vf.SetFirstProcess("/proc/" + strconv.Itoa(os.Getpid()))) // its first thread has the mounts of all others
+	runtime.LockOSThread() // so that the other goroutine has another thread, and this one keeps its mounts
+	defer runtime.UnlockOSThread()
+	defer vf.SetFirstProcess(fmt.Sprintf("/proc/%d/task/%d", os.Getpid(), vftest.ThreadID()))()
 	said := make(chan error, 1)
 	go func() { // on a thread that ends with its namespaces
 		runtime.LockOSThread()
