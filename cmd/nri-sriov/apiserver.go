@@ -112,19 +112,18 @@ func (d *daemon) sayOfNode(kind, reason, format string, args ...any) {
 	}
 }
 
-// withdraw has the pod of a sandbox, which a person has released, show nothing of ours.
-func (d *daemon) withdraw(sandbox string) {
-	if d.reporter == nil {
-		return
-	}
-	for _, pod := range d.attacher.Pods() {
-		if pod.Sandbox.ID == sandbox {
+// releaseByHand releases what a sandbox has, since a person says so, and has its pod show nothing of ours any more.
+func (d *daemon) releaseByHand(sandbox string) {
+	pods := d.attacher.Pods()
+	d.attacher.Release(sandbox)
+	for _, pod := range pods {
+		if pod.Sandbox.ID == sandbox && d.reporter != nil {
 			d.reporter.Withdrawn(pod.Sandbox)
 		}
 	}
 }
 
-// recordsSetAside says which records of the journal could not be read.
+// recordSetAside says which record of the journal could not be read.
 func (d *daemon) recordSetAside(path string, err error) {
 	d.sayOfNode(events.Warning, report.RecordSetAside, "the journal's record %s was set aside: %s", path, err)
 }

@@ -32,7 +32,7 @@ func (d *daemon) reload(ctx context.Context) {
 	defer signal.Stop(hangup)
 	changed, err := d.flags.source().Watch(ctx)
 	if err != nil {
-		d.log.WithError(err).Warn("a changed config is read again on SIGHUP only")
+		d.log.WithError(err).Info("a changed config is read again on SIGHUP only")
 	}
 	last := d.reread(ctx, d.configText) // what has changed before it was watched
 	for {

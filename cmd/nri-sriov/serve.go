@@ -113,8 +113,7 @@ func (d *daemon) socketAPI() http.Handler {
 			return
 		}
 		d.log.WithField("sandbox", sandbox).Warn("a person has the sandbox's VFs released")
-		d.attacher.Release(sandbox)
-		d.withdraw(sandbox)
+		d.releaseByHand(sandbox)
 		d.answer(w, struct{}{})
 	})
 	return mux
