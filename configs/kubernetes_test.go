@@ -118,20 +118,25 @@ func TestDaemonSet(t *testing.T) {
 	set := strictly[appsv1.DaemonSet](t, "kubernetes/daemonset.yaml", "DaemonSet")
 	pod := set.Spec.Template.Spec
 	container := pod.Containers[0]
-	var volumes, mounts []string
+	var volumes, mounts, paths []string
 	for _, volume := range pod.Volumes {
 		volumes = append(volumes, volume.Name)
 	}
 	for _, mount := range container.VolumeMounts {
-		mounts = append(mounts, mount.Name)
+		mounts, paths = append(mounts, mount.Name), append(paths, mount.MountPath)
 		if propagates := mount.MountPropagation != nil && *mount.MountPropagation == corev1.MountPropagationHostToContainer; propagates != (mount.Name == "netns") {
 			t.Errorf("%s propagates: %v", mount.Name, propagates)
 		}
 	}
 	slices.Sort(volumes)
 	slices.Sort(mounts)
-	if !slices.Equal(volumes, mounts) {
+	if mounts = slices.Compact(mounts); !slices.Equal(volumes, mounts) {
 		t.Errorf("volumes %v, mounts %v", volumes, mounts)
+	}
+	for _, path := range []string{"/run/netns", "/var/run/netns", "/var/run/nri", "/run/nri-sriov", "/var/lib/nri-sriov", "/sys", "/dev", "/var/lib/cni", "/etc/nri-sriov"} {
+		if !slices.Contains(paths, path) {
+			t.Errorf("%s is not mounted", path)
+		}
 	}
 	security := container.SecurityContext
 	var capabilities []string

@@ -126,7 +126,8 @@ func (r *Reporter) podEvent(pod events.Object, reason, message string) {
 	r.events.Say(events.Event{Object: pod, Type: events.Warning, Reason: reason, Message: message})
 }
 
-// Refused says why a pod or a container was held back, but for what passes by itself within seconds.
+// Refused says why a pod or a container was held back. A refused container is told of in the words of its pod, so that both
+// are one Event, unless it alone waits.
 func (r *Reporter) Refused(refusal hooks.Refusal) {
 	message := refusal.Err.Error()
 	if refusal.Container != "" && refusal.Reason == hooks.NotReady {
