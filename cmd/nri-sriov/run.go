@@ -93,13 +93,14 @@ func (f *runFlags) logger() *logrus.Logger {
 func run(ctx context.Context, f runFlags) error {
 	log := f.logger()
 	log.WithFields(logrus.Fields{"version": version, "nri": moduleVersion("github.com/containerd/nri")}).Info("nri-sriov starts")
-	d := &daemon{flags: f, log: log}
+	d := &daemon{flags: f, log: log, meters: newMeters()}
 	d.failed = make(chan error, 1)
 	if os.Getenv(api.PluginSocketEnvVar) != "" {
 		return d.runPreinstalled(ctx)
 	}
-	node, err := config.Load(f.config)
+	node, err := d.loadConfig()
 	if err != nil {
+		d.lastWords(ctx, err)
 		return err
 	}
 	if node.Source == "" {
@@ -155,7 +156,7 @@ func (d *daemon) runPreinstalled(ctx context.Context) error {
 
 func (d *daemon) preinstalledConfig(text string) (*config.Node, error) {
 	if text == "" {
-		return config.Load(d.flags.config)
+		return d.loadConfig()
 	}
 	node, err := config.Parse("config of plugin "+os.Getenv(api.PluginIdxEnvVar)+"-"+os.Getenv(api.PluginNameEnvVar), []byte(text))
 	if err != nil {

@@ -113,7 +113,7 @@ func (d *daemon) socketAPI() http.Handler {
 			return
 		}
 		d.log.WithField("sandbox", sandbox).Warn("a person has the sandbox's VFs released")
-		d.attacher.Release(sandbox)
+		d.releaseByHand(sandbox)
 		d.answer(w, struct{}{})
 	})
 	return mux
@@ -129,7 +129,7 @@ func (d *daemon) answer(w http.ResponseWriter, value any) {
 // probes are /metrics, /healthz, true while the process serves, and /readyz, true while nothing is lacking.
 func (d *daemon) probes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics(collector{d.pool, d.attacher, d.plugin, d.storage}))
+	mux.Handle("GET /metrics", metrics(d.collector(), d.meters))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if lacking := d.lacking(); lacking != "" {
@@ -139,6 +139,14 @@ func (d *daemon) probes() http.Handler {
 		fmt.Fprintln(w, "ok")
 	})
 	return mux
+}
+
+func (d *daemon) collector() collector {
+	c := collector{pool: d.pool, attacher: d.attacher, plugin: d.plugin, storage: d.storage}
+	if d.reporter != nil {
+		c.waiting = d.reporter.Waiting
+	}
+	return c
 }
 
 // lacking says what the node lacks to serve pods; nothing when it is ready.

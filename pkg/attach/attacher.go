@@ -64,6 +64,7 @@ type Attacher struct {
 	host     uint64
 	times    Times
 	log      logrus.FieldLogger
+	observer Observer
 
 	workers *workers
 	counts  counts
@@ -103,6 +104,8 @@ type Options struct {
 	Host  uint64
 	Times Times
 	Log   logrus.FieldLogger
+	// Observer may be told of nothing.
+	Observer Observer
 }
 
 // New makes an Attacher whose work ends with ctx: what is under way is finished, what has not begun stays journaled.
@@ -110,7 +113,7 @@ func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
 		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
-		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}},
+		times: o.Times, log: o.Log, observer: o.Observer, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}},
 		disk: make(chan struct{}, writers), ctx: ctx, entries: map[string]*entry{},
 		traces: map[string]bool{},
 	}
@@ -145,6 +148,9 @@ type entry struct {
 	listed bool
 	// lost tells that a VF of the journaled attachments is gone, or another sandbox's: all is given back and tried anew.
 	lost bool
+	// begun is when the attempt began; late tells that the pod had started before.
+	begun time.Time
+	late  bool
 	// absentSince is when the runtime's list first lacked the sandbox.
 	absentSince time.Time
 
@@ -231,7 +237,7 @@ func (e *entry) request() inventory.Request {
 // start runs one attempt in a goroutine of its own; the caller holds the mutex.
 func (a *Attacher) start(e *entry, attempt func(context.Context, *entry) error) {
 	ctx, cancel := context.WithCancel(a.ctx)
-	e.phase, e.cancel, e.settled = attaching, cancel, make(chan struct{})
+	e.phase, e.cancel, e.settled, e.begun = attaching, cancel, make(chan struct{}), time.Now()
 	settled := e.settled
 	a.lives.Go(func() {
 		defer cancel()
@@ -290,6 +296,7 @@ func (a *Attacher) Release(sandbox string) {
 	}
 	settled, withdrawn := e.settled, e.withdrawn
 	e.phase = releasing
+	a.observer.ended(e.sandbox)
 	for i := range e.attachments {
 		e.attachments[i].State = Releasing
 		if !e.attachments[i].Freed {

@@ -273,7 +273,7 @@ func (a Attachment) setByPF() bool { return !a.Whole && !a.bare() }
 // result writes down what the pod has got.
 func (a Attachment) result(netns string) (json.RawMessage, error) {
 	result := cni.Attachment{
-		Version: a.CNIVersion, Sandbox: netns, PCIID: a.Address.String(), Addresses: a.AllAddresses(), Routes: a.AllRoutes(), DNS: a.dns(),
+		Version: a.CNIVersion, Sandbox: netns, PCIID: a.Address.String(), Addresses: a.AllAddresses(), Routes: a.AllRoutes(), DNS: a.AllDNS(),
 	}
 	for _, port := range a.Ports {
 		one := cni.Interface{Name: port.Interface, MTU: port.MTU}

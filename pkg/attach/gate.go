@@ -11,6 +11,9 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
 )
 
+// ErrAtWork says that a sandbox's attachments are still being made.
+var ErrAtWork = errors.New("still at work")
+
 // Ready waits until all attachments of a sandbox are there, and gives them. When ctx ends first, or the attach has
 // failed, the error says what is the matter; asking again is right in both cases, and tries a failed attach anew.
 func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, error) {
@@ -53,7 +56,7 @@ func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, err
 	if e.ask != nil && !e.answered && len(e.attachments) == 0 {
 		return nil, ErrUnanswered
 	}
-	return nil, fmt.Errorf("still at work: %s; the container is tried again", e.progress())
+	return nil, fmt.Errorf("%w: %s; the container is tried again", ErrAtWork, e.progress())
 }
 
 // again tells whether a failed attach is to be tried anew: not at once, not before its VFs are back, and not when

@@ -197,6 +197,7 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Na
 		}
 		e.phase = ready
 		ns, e.ns = e.ns, nil
+		a.tell(e)
 	case errors.Is(err, errNothing):
 		e.phase = without
 		e.letGo()
@@ -206,6 +207,7 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Na
 	default:
 		e.phase, e.err, e.failedAt = failed, err, time.Now()
 		a.complain(e, err)
+		a.tell(e)
 		a.withdraw(e)
 	}
 	return ns
@@ -219,6 +221,15 @@ func (a *Attacher) complain(e *entry, err error) {
 		return
 	}
 	log.Error("attach failed; its VFs are on their way back")
+}
+
+// tell tells of an attempt that has come to its end. The caller holds the mutex.
+func (a *Attacher) tell(e *entry) {
+	a.observer.settled(Settled{
+		Sandbox: e.sandbox, Err: e.err, Attachments: slices.Clone(e.attachments), Late: e.late, Took: time.Since(e.begun),
+		Resumed: slices.ContainsFunc(e.attachments, func(one Attachment) bool { return one.resumed }),
+	})
+	e.late = false
 }
 
 func (a *Attacher) copyOf(e *entry) []Attachment {

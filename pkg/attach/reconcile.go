@@ -80,6 +80,9 @@ func (a *Attacher) late(ctx context.Context, e *entry) error {
 		return a.bring(ctx, e, a.haveNow)
 	}
 	a.counts.addLate()
+	a.mutex.Lock()
+	e.late = true
+	a.mutex.Unlock()
 	a.log.WithFields(sandboxFields(e.sandbox)).Warn("pod has started while the daemon was away; its VFs come late")
 	if e.claim, err = a.pool.Claim(e.request()); err != nil {
 		return err

@@ -24,6 +24,8 @@ type Node struct {
 	Hugepages string
 	// Pack chooses, of the PFs that will do, the one with the fewest VFs left; without it, it is the one with the most.
 	Pack bool
+	// Taint has the node bear a taint in Kubernetes while the daemon cannot serve pods.
+	Taint bool
 }
 
 // Network finds a network by its name.

@@ -58,7 +58,6 @@ func TestParseRefusesFiles(t *testing.T) {
 			`3: unknown key "netwroks"; known here are apiVersion, kind, providers, networks, hugepages, placement, taint`,
 		},
 		{"key twice", head + "kind: NodeConfig\n", `3: the key "kind" is there twice, first in line 2`},
-		{"taint", head + networks + "taint: true\n", "4: taint: taint is not supported yet"},
 		{"taint is no bool", head + networks + "taint: maybe\n", `4: taint: "maybe" is neither true nor false`},
 	}.run(t, "")
 }

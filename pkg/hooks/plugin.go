@@ -156,6 +156,7 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, given map[string]
 		}
 		late++
 		p.logOf(facts[id]).WithError(err).Error("pod cannot be attached late")
+		p.refused(facts[id], "", err)
 	}
 	node.Attacher.CollectLeases(delegated(node.Config))
 	p.log.WithFields(logrus.Fields{"sandboxes": len(pods), "asking": len(live), "refused": late}).Info("synchronised with the runtime")
@@ -172,6 +173,7 @@ func (p *Plugin) liveOf(node *Node, f sandboxFacts) attach.Live {
 	}
 	if err != nil {
 		p.logOf(f).WithError(err).Warn("pod asks for what it cannot have")
+		p.refused(f, "", err)
 		return one
 	}
 	if node.Kubelet != nil {
@@ -193,6 +195,7 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	defer p.answered("RunPodSandbox", pod, time.Now())
 	if err := p.attach(f); err != nil {
 		p.logOf(f).WithError(err).Warn("pod refused")
+		p.refused(f, "", err)
 		if p.atGate.Load() {
 			return nil // nothing is kept of it; the gate asks anew, and says what is true then
 		}
@@ -204,7 +207,7 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 func (p *Plugin) attach(f sandboxFacts) error {
 	node := p.node.Load()
 	if node == nil {
-		return errors.New("the daemon is still starting; the pod is tried again")
+		return fmt.Errorf("%w; the pod is tried again", errStarting)
 	}
 	if !f.asks {
 		if err := f.check(); err != nil {
@@ -238,6 +241,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, conta
 	adjustment, err := p.admit(ctx, f, node, container)
 	if err != nil {
 		p.logOf(f).WithField("container", container.GetName()).WithError(err).Warn("container held back")
+		p.refused(f, container.GetName(), err)
 		return nil, nil, f.refusal(err)
 	}
 	return adjustment, nil, nil
@@ -247,11 +251,16 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(gateShare*float64(p.request.Load())))
 	defer cancel()
 	if node == nil {
-		return nil, errors.New("the daemon is still starting; the container is tried again")
+		return nil, fmt.Errorf("%w; the container is tried again", errStarting)
+	}
+	if err := p.revise(f, node); err != nil {
+		return nil, err
 	}
 	attachments, err := p.await(ctx, f, node, container)
 	if err == nil && node.Kubelet != nil {
 		err = checkGiven(container, attachments)
+	} else if err != nil {
+		err = failedAttach(err)
 	}
 	if err != nil || !f.asks && len(attachments) == 0 {
 		return nil, err

@@ -103,11 +103,11 @@ func wantsOf(f sandboxFacts, node *Node) (wants []attach.Want, isolate bool, err
 	}
 	pod, err := request.Parse(f.networks, f.grouping)
 	if err != nil {
-		return nil, false, err
+		return nil, false, because{err, InvalidRequest}
 	}
 	granted, err := request.Authorise(pod, node.Config, f.namespace)
 	if err != nil {
-		return nil, false, err
+		return nil, false, because{err, NotAllowed}
 	}
 	for _, one := range granted {
 		if node.Kubelet == nil && one.Network.NeedsKubelet() {
@@ -126,7 +126,7 @@ func wantsOfGranted(f sandboxFacts, granted []request.Granted) (wants []attach.W
 			want, err = wantOf(one)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("network %q: %w", one.Network.Name, err)
+			return nil, because{fmt.Errorf("network %q: %w", one.Network.Name, err), UnfitSandbox}
 		}
 		wants = append(wants, want)
 	}

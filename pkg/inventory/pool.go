@@ -67,13 +67,16 @@ func (p *Pool) Pack(pack bool) {
 	p.pack = pack
 }
 
-// Name tells of traits that the config names: known, whether or not a PF has them.
+// Name tells of the traits that the config names, in place of those that an earlier one named: known, whether or not a PF has
+// them.
 func (p *Pool) Name(traits []string) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	clear(p.named)
 	for _, trait := range traits {
-		p.named[trait], p.known[trait] = true, true
+		p.named[trait] = true
 	}
+	p.index()
 }
 
 // untied tells whether a VF may go to a sandbox for all that its IOMMU group says: the group is what the hardware keeps
