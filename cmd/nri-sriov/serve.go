@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 )
 
@@ -49,7 +51,7 @@ func podsOf(attacher *attach.Attacher) podList {
 		}
 		for _, one := range pod.Attachments {
 			attachment := attachmentView{
-				Network: one.Network, Interface: one.Interface, Device: "netdev", PF: one.PFName, VFID: one.VFID,
+				Network: one.Network, Interface: one.Interface, Device: cmp.Or(one.Device, config.DeviceNetdev), PF: one.PFName, VFID: one.VFID,
 				State: one.State, Error: one.Error, Result: one.Result,
 			}
 			if !one.Address.IsZero() {
