@@ -122,13 +122,15 @@ func journaled(b *testing.B, dir string, sandboxes int) (pods []*api.PodSandbox)
 func madeUp(ctx context.Context, dir string) (*daemon, error) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	d := &daemon{log: log, trouble: newTrouble(log), plugin: hooks.New(log, nil), failed: make(chan error, 1), flags: runFlags{
+	d := &daemon{log: log, meters: newMeters(), trouble: newTrouble(log), plugin: hooks.New(log, nil), failed: make(chan error, 1), flags: runFlags{
 		stateDir: dir, runDir: dir, nriSocket: filepath.Join(dir, "nri.sock"), pluginName: "nri-sriov", pluginIndex: "10", listen: "127.0.0.1:0",
 	}}
 	node, err := config.Load(filepath.Join(dir, "no-config.yaml"))
 	if err != nil {
 		return nil, err
 	}
+	d.node.Store(node)
+	d.observe()
 	records, loaded, err := d.openJournal(dir)
 	if err != nil {
 		return nil, err
@@ -142,7 +144,7 @@ func madeUp(ctx context.Context, dir string) (*daemon, error) {
 	d.storage = storage{records, records}
 	d.attacher = attach.New(ctx, attach.Options{
 		Pool: d.pool, Journal: records, Results: results, Device: world, Address: world, Announce: world, Settings: world.SettingsOf,
-		Open: vf.OpenNamespace, Times: attach.DefaultTimes(), Log: log,
+		Open: vf.OpenNamespace, Times: attach.DefaultTimes(), Log: log, Observer: d.observer(),
 	})
 	d.attacher.Recover(loaded)
 	d.plugin.Start(&hooks.Node{Config: node, Attacher: d.attacher, Results: results})
