@@ -20,6 +20,10 @@ install: build ## install the binary and the systemd unit below DESTDIR
 	install -D -m 0755 bin/nri-sriov $(DESTDIR)/usr/local/bin/nri-sriov
 	install -D -m 0644 configs/systemd/nri-sriov.service $(DESTDIR)/etc/systemd/system/nri-sriov.service
 
+.PHONY: image
+image: build ## bin/nri-sriov.oci.tar, a container image, without a container engine; IMAGE= names it
+	go run ./tools/image -binary bin/nri-sriov -name $(or $(IMAGE),nri-sriov:devel) -version $(VERSION) -output bin/nri-sriov.oci.tar
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt differs: $$unformatted"; exit 1; }
@@ -29,7 +33,7 @@ lint: ## gofmt, vet, staticcheck
 
 .PHONY: test-unit
 test-unit: ## unit, rootless and private-namespace tests; the last need root
-	NRI_SRIOV_REQUIRE_KERNEL=1 $(GO_TEST) -race ./cmd/... ./pkg/... ./configs/...
+	NRI_SRIOV_REQUIRE_KERNEL=1 $(GO_TEST) -race ./cmd/... ./pkg/... ./configs/... ./tools/...
 	$(GO_TEST) -tags failpoints ./pkg/failpoint
 	$(GO_TEST) ./test/e2e/...
 
@@ -72,8 +76,8 @@ bench: ## what a VF costs a pod, the hooks and the node, each figure beside its 
 	go run ./test/e2e/cmd/bench $(if $(ROUNDS),-n $(ROUNDS))
 
 .PHONY: faults
-faults: lab ## every row of the fault matrix, into docs/reliability.md; an hour and more
-	go run ./test/e2e/cmd/faults docs/reliability.md
+faults: lab ## every row of the fault matrix, into docs/reliability.md; an hour and more; RUN= repeats some of its lab tests
+	go run ./test/e2e/cmd/faults $(if $(RUN),-run '$(RUN)') docs/reliability.md
 
 .PHONY: soak
 soak: lab ## N pods come and go while the daemon's memory, descriptors and sockets are looked at

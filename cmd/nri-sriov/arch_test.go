@@ -14,13 +14,17 @@ const module = "github.com/nri-sriov/nri-sriov/"
 
 // rooms are the packages from the top down. One may import those below it, in the rows after its own.
 var rooms = [][]string{
-	{"cmd/nri-sriov"},
+	{"cmd/nri-sriov", "tools/image"},
+	{"pkg/kube/report"},
 	{"pkg/hooks", "pkg/check", "pkg/sriovcni", "pkg/candidate"},
-	{"pkg/attach"},
+	{"pkg/attach", "pkg/kube/kubelet"},
 	{"pkg/request"},
 	{"pkg/inventory"},
 	{"pkg/config"},
-	{"pkg/journal", "pkg/cni", "pkg/strictyaml", "pkg/dpdk", "pkg/placement"},
+	{"pkg/journal", "pkg/cni", "pkg/strictyaml", "pkg/dpdk", "pkg/placement", "pkg/kube/podresources", "pkg/kube/deviceplugin"},
+	{"pkg/kube/status", "pkg/kube/events", "pkg/kube/taint"},
+	{"pkg/kube/queue"},
+	{"pkg/kube/api"},
 	{"pkg/vf"},
 	{"pkg/failpoint"},
 }
@@ -35,7 +39,11 @@ var never = []struct {
 	{"golang.org/x/sys/unix", []string{"pkg/vf", "pkg/dpdk", "cmd/nri-sriov"}, "system calls are pkg/vf's and pkg/dpdk's; cmd takes its lock with one"},
 	{"github.com/containerd/nri", []string{"pkg/hooks", "cmd/nri-sriov"}, "NRI's words stay in hooks and cmd"},
 	{"github.com/containernetworking/", []string{"pkg/cni"}, "CNI's words stay in cni"},
-	{"github.com/sirupsen/logrus", []string{"pkg/hooks", "pkg/attach", "cmd/nri-sriov"}, "what stands below attach returns errors and never logs"},
+	{"github.com/sirupsen/logrus", []string{"pkg/hooks", "pkg/attach", "pkg/kube/kubelet", "pkg/kube/deviceplugin", "cmd/nri-sriov"},
+		"what stands below attach returns errors and never logs, but for what goes on beside the pods"},
+	{"k8s.io/kubelet/pkg/apis/deviceplugin", []string{"pkg/kube/deviceplugin"}, "the kubelet's words stay in the two packages that talk to it"},
+	{"k8s.io/kubelet/pkg/apis/podresources", []string{"pkg/kube/podresources"}, "the kubelet's words stay in the two packages that talk to it"},
+	{"k8s.io/client-go", []string{"pkg/kube/api", "pkg/kube/report"}, "the API server is reached through pkg/kube/api only"},
 	{"github.com/spf13/cobra", []string{"cmd/nri-sriov"}, "the command line is cmd's"},
 }
 

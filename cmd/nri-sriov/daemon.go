@@ -16,6 +16,8 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/kube/kubelet"
+	"github.com/nri-sriov/nri-sriov/pkg/kube/report"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -42,6 +44,13 @@ type daemon struct {
 	socket  *socket
 	host    *vf.Host
 	dpdk    *dpdk.Host
+	// meters count what happens; reporter tells the API server of it, nil outside of a cluster.
+	meters   *meters
+	reporter *report.Reporter
+	// node is the config in force; configText is what reload compares its file with, and reloads tells whether it has one.
+	node       atomic.Pointer[config.Node]
+	configText []byte
+	reloads    bool
 	// read reads the node as the config offers it.
 	read func() ([]*inventory.Provider, []string, error)
 	pool *inventory.Pool
@@ -52,7 +61,9 @@ type daemon struct {
 	// serving tells whether the plugin has its node.
 	serving  atomic.Bool
 	attacher *attach.Attacher
-	cancel   context.CancelFunc
+	// kubelet is nil outside Kubernetes.
+	kubelet *kubelet.Kubelet
+	cancel  context.CancelFunc
 	// background is what goes on until cancel.
 	background sync.WaitGroup
 	servers    []func()
@@ -64,6 +75,9 @@ type daemon struct {
 func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	ctx, d.cancel = context.WithCancel(ctx)
 	d.trouble = newTrouble(d.log)
+	d.node.Store(node)
+	d.openReporter()
+	d.observe()
 	d.lock = newNodeLock(d.flags.runDir, d.flags.stateDir, d.trouble)
 	if err := d.lock.take(ctx, d.log); err != nil {
 		return err
@@ -91,7 +105,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	d.read = func() ([]*inventory.Provider, []string, error) {
 		bound, err := attach.ReadBound(d.flags.runDir)
 		d.trouble.say("bound functions", err)
-		return inventory.Read(d.host, node, inventory.Remembered{WholePFs: attach.WholePFs(loaded), Bound: bound})
+		return inventory.Read(d.host, d.node.Load(), inventory.Remembered{WholePFs: attach.WholePFs(loaded), Bound: bound})
 	}
 	watch, err := d.host.Watch(ctx, d.busy) // first, so that nothing is missed that changes while the node is read
 	if err != nil {
@@ -132,17 +146,25 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 			return nil, errors.Join(err, fmt.Errorf("%s: %w", pf, attach.ErrGone))
 		},
 		Follow: ends.add,
-		Host:   d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log,
+		Host:   d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log, Observer: d.observer(),
 	})
 	d.attacher.Recover(loaded)
 	d.serve()
+	d.tellAPIServer(ctx)
+	if d.reloads {
+		d.background.Go(func() { d.reload(ctx) })
+	}
 	d.background.Go(func() { d.sweep(ctx) })
 	d.tending = make(chan struct{})
 	go d.tend(ctx)
 	d.background.Go(func() { d.follow(ctx, watch) })
 	d.background.Go(func() { ends.tell(ctx, d.attacher) })
+	kubelet, err := d.openKubelet(ctx, node)
+	if err != nil {
+		return err
+	}
 	d.plugin.Start(&hooks.Node{
-		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages,
+		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages, Kubelet: kubelet,
 		NUMANodes: d.numaNodes,
 		Given:     func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
 	})

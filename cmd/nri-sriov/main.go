@@ -66,7 +66,7 @@ func newRoot() *cobra.Command {
 			return errors.New("a command is needed")
 		},
 	}
-	root.AddCommand(newImport(), newRun(), newInventory(), newPods(), newCandidates(), newCheck(), newRelease(), newVersion())
+	root.AddCommand(newImport(), newRun(), newInventory(), newPods(), newCandidates(), newCheck(), newRelease(), newNetworks(), newVersion())
 	return root
 }
 

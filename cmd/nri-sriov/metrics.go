@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -11,6 +10,7 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/kube/report"
 )
 
 // collector asks for the node's state whenever it is scraped.
@@ -19,15 +19,19 @@ type collector struct {
 	attacher *attach.Attacher
 	plugin   *hooks.Plugin
 	storage  storage
+	// waiting counts what the API server has not been told yet, by kind; nil where nobody tells it anything.
+	waiting func() map[string]int
 }
 
 var (
 	vfsDesc = prometheus.NewDesc("nri_sriov_vfs", "VFs by PF and state.", []string{"pf", "state"}, nil)
 	// Drift is asked of the kernel at each scrape: a read of each PF's VF list and of each pod's links.
-	driftDesc     = prometheus.NewDesc("nri_sriov_drifted_attachments", "Attachments that differ from what the pod was given; see nri-sriov check --live.", nil, nil)
-	lateDesc      = prometheus.NewDesc("nri_sriov_late_attaches_total", "Pods that had started while the daemon was away, and whose VFs came late.", nil, nil)
-	untoldDesc    = prometheus.NewDesc("nri_sriov_untold_ends_total", "Sandboxes whose end the runtime did not tell of, by the sign that was noticed.", []string{"noticed"}, nil)
-	connectedDesc = prometheus.NewDesc("nri_sriov_nri_connected", "1 while connected to the runtime and synchronised.", nil, nil)
+	driftDesc       = prometheus.NewDesc("nri_sriov_drifted_attachments", "Attachments that differ from what the pod was given; see nri-sriov check --live.", nil, nil)
+	quarantinedDesc = prometheus.NewDesc("nri_sriov_quarantined_vfs", "VFs in quarantine: on their way back, and not clean.", []string{"pf"}, nil)
+	waitingDesc     = prometheus.NewDesc("nri_sriov_api_waiting", "What the API server has not been told yet, by kind (status, event, taint).", []string{"kind"}, nil)
+	lateDesc        = prometheus.NewDesc("nri_sriov_late_attaches_total", "Pods that had started while the daemon was away, and whose VFs came late.", nil, nil)
+	untoldDesc      = prometheus.NewDesc("nri_sriov_untold_ends_total", "Sandboxes whose end the runtime did not tell of, by the sign that was noticed.", []string{"noticed"}, nil)
+	connectedDesc   = prometheus.NewDesc("nri_sriov_nri_connected", "1 while connected to the runtime and synchronised.", nil, nil)
 
 	journalWritableDesc = prometheus.NewDesc("nri_sriov_journal_writable", "1 while records can be written; see /readyz for what is the matter.", nil, nil)
 	journalErrorsDesc   = prometheus.NewDesc("nri_sriov_journal_errors_total", "Writes of records that failed.", nil, nil)
@@ -35,38 +39,23 @@ var (
 )
 
 // metrics serves the metrics of the node, the Go runtime and the process.
-func metrics(node collector) http.Handler {
-	registry := prometheus.NewRegistry()
-	observe(registry, node.plugin)
-	registry.MustRegister(node, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+func metrics(node collector, counted *meters) http.Handler {
+	return promhttp.HandlerFor(registryOf(node, counted), promhttp.HandlerOpts{})
 }
 
-// waitBuckets tell hooks that wait for nothing, which take less than a millisecond, from those that wait for the kernel.
-// Five milliseconds are the aim, two seconds the runtime's own patience.
-var waitBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2}
-
-// observe counts what the runtime waits for.
-func observe(registry *prometheus.Registry, plugin *hooks.Plugin) {
-	answered := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "nri_sriov_hook_duration_seconds", Buckets: waitBuckets,
-		Help: "Time from the runtime's request to the answer, by NRI event, of pods that ask for VFs or have some.",
-	}, []string{"hook"})
-	waited := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "nri_sriov_gate_wait_seconds", Buckets: waitBuckets,
-		Help: "Time that containers waited for the attachments of their pods, as part of CreateContainer.",
-	})
-	registry.MustRegister(answered, waited)
-	plugin.Observe(hooks.Observer{
-		Answered: func(hook string, took time.Duration) { answered.WithLabelValues(hook).Observe(took.Seconds()) },
-		Waited:   func(took time.Duration) { waited.Observe(took.Seconds()) },
-	})
+func registryOf(node collector, counted *meters) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	counted.register(registry)
+	registry.MustRegister(node, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
 }
 
 // Describe and Collect make it a prometheus.Collector.
 func (c collector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- vfsDesc
+	descs <- quarantinedDesc
+	descs <- waitingDesc
 	descs <- driftDesc
 	descs <- lateDesc
 	descs <- untoldDesc
@@ -79,12 +68,22 @@ func (c collector) Describe(descs chan<- *prometheus.Desc) {
 // Collect reads the state.
 func (c collector) Collect(values chan<- prometheus.Metric) {
 	for _, provider := range c.pool.Providers() {
-		count := map[inventory.State]int{}
+		count, quarantined := map[inventory.State]int{}, 0
 		for _, one := range provider.VFs {
 			count[one.State]++
+			if one.State == inventory.Releasing && one.Reason != "" {
+				quarantined++
+			}
 		}
+		values <- prometheus.MustNewConstMetric(quarantinedDesc, prometheus.GaugeValue, float64(quarantined), provider.PF.Name())
 		for _, state := range []inventory.State{inventory.Free, inventory.Claimed, inventory.Attached, inventory.Releasing, inventory.Excluded} {
 			values <- prometheus.MustNewConstMetric(vfsDesc, prometheus.GaugeValue, float64(count[state]), provider.PF.Name(), string(state))
+		}
+	}
+	if c.waiting != nil {
+		waiting := c.waiting()
+		for _, kind := range report.Kinds() {
+			values <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(waiting[kind]), kind)
 		}
 	}
 	values <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, float64(len(c.attacher.Drift())))

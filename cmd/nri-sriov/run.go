@@ -20,6 +20,7 @@ import (
 // runFlags are the flags of `nri-sriov run`.
 type runFlags struct {
 	config, stateDir, runDir, nriSocket, pluginName, pluginIndex, listen, logLevel, logFormat, sysfs string
+	kubernetes                                                                                       kubernetesFlags
 }
 
 const (
@@ -52,6 +53,7 @@ func newRun() *cobra.Command {
 	flags.StringVar(&f.logLevel, "log-level", "info", "error, warn, info, debug or trace")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&f.sysfs, "sysfs", "/sys", "where sysfs is mounted")
+	f.kubernetes.add(cmd)
 	return cmd
 }
 
@@ -67,7 +69,7 @@ func (f *runFlags) check() error {
 	if f.logFormat != "text" && f.logFormat != "json" {
 		return fmt.Errorf("--log-format %q is none of text, json", f.logFormat)
 	}
-	return nil
+	return f.kubernetes.check(os.Getenv, fileExists)
 }
 
 // logTime tells apart what happens within a second.
@@ -91,13 +93,14 @@ func (f *runFlags) logger() *logrus.Logger {
 func run(ctx context.Context, f runFlags) error {
 	log := f.logger()
 	log.WithFields(logrus.Fields{"version": version, "nri": moduleVersion("github.com/containerd/nri")}).Info("nri-sriov starts")
-	d := &daemon{flags: f, log: log}
+	d := &daemon{flags: f, log: log, meters: newMeters()}
 	d.failed = make(chan error, 1)
 	if os.Getenv(api.PluginSocketEnvVar) != "" {
 		return d.runPreinstalled(ctx)
 	}
-	node, err := config.Load(f.config)
+	node, err := d.loadConfig()
 	if err != nil {
+		d.lastWords(ctx, err)
 		return err
 	}
 	if node.Source == "" {
@@ -153,7 +156,7 @@ func (d *daemon) runPreinstalled(ctx context.Context) error {
 
 func (d *daemon) preinstalledConfig(text string) (*config.Node, error) {
 	if text == "" {
-		return config.Load(d.flags.config)
+		return d.loadConfig()
 	}
 	node, err := config.Parse("config of plugin "+os.Getenv(api.PluginIdxEnvVar)+"-"+os.Getenv(api.PluginNameEnvVar), []byte(text))
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 )
 
@@ -49,7 +51,7 @@ func podsOf(attacher *attach.Attacher) podList {
 		}
 		for _, one := range pod.Attachments {
 			attachment := attachmentView{
-				Network: one.Network, Interface: one.Interface, Device: "netdev", PF: one.PFName, VFID: one.VFID,
+				Network: one.Network, Interface: one.Interface, Device: cmp.Or(one.Device, config.DeviceNetdev), PF: one.PFName, VFID: one.VFID,
 				State: one.State, Error: one.Error, Result: one.Result,
 			}
 			if !one.Address.IsZero() {
@@ -100,7 +102,7 @@ func (d *daemon) socketAPI() http.Handler {
 	mux.HandleFunc("GET /v1/pods", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, podsOf(d.attacher)) })
 	mux.HandleFunc("GET /v1/drift", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, driftOf(d.attacher)) })
 	mux.HandleFunc("GET /v1/serving", func(w http.ResponseWriter, _ *http.Request) {
-		if !d.serving.Load() || !d.connected.Load() || !d.plugin.Synchronised() {
+		if !d.servesPods() {
 			http.Error(w, "not yet", http.StatusServiceUnavailable)
 			return
 		}
@@ -113,7 +115,7 @@ func (d *daemon) socketAPI() http.Handler {
 			return
 		}
 		d.log.WithField("sandbox", sandbox).Warn("a person has the sandbox's VFs released")
-		d.attacher.Release(sandbox)
+		d.releaseByHand(sandbox)
 		d.answer(w, struct{}{})
 	})
 	return mux
@@ -129,7 +131,7 @@ func (d *daemon) answer(w http.ResponseWriter, value any) {
 // probes are /metrics, /healthz, true while the process serves, and /readyz, true while nothing is lacking.
 func (d *daemon) probes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics(collector{d.pool, d.attacher, d.plugin, d.storage}))
+	mux.Handle("GET /metrics", metrics(d.collector(), d.meters))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if lacking := d.lacking(); lacking != "" {
@@ -139,6 +141,14 @@ func (d *daemon) probes() http.Handler {
 		fmt.Fprintln(w, "ok")
 	})
 	return mux
+}
+
+func (d *daemon) collector() collector {
+	c := collector{pool: d.pool, attacher: d.attacher, plugin: d.plugin, storage: d.storage}
+	if d.reporter != nil {
+		c.waiting = d.reporter.Waiting
+	}
+	return c
 }
 
 // lacking says what the node lacks to serve pods; nothing when it is ready.

@@ -43,6 +43,10 @@ func (s storage) setAside() int { return s.journal.AsideCount() + s.copies.Aside
 // openJournal opens the records in a folder and reads them. A disk that gives none away is said, and holds nobody up: VFs
 // that pods have are known by their marks.
 func (d *daemon) openJournal(dir string) (*journal.Journal, []journal.Record, error) {
+	hanging := time.AfterFunc(probeTime, func() {
+		d.log.WithField("folder", dir).Error("the disk of the journal does not answer: the start waits for it, and no pod is served meanwhile; see the kernel's log")
+	})
+	defer hanging.Stop()
 	records, err := journal.Open(dir)
 	if err != nil {
 		return nil, nil, err
@@ -50,6 +54,7 @@ func (d *daemon) openJournal(dir string) (*journal.Journal, []journal.Record, er
 	loaded, broken, err := records.Load()
 	for _, one := range broken {
 		log := d.log.WithField("file", one.Path).WithError(one.Reason)
+		d.recordSetAside(one.Path, one.Reason)
 		if one.Aside {
 			log.Error("a journal record is unreadable and was set aside")
 		} else {
@@ -134,5 +139,6 @@ var troubles = map[string]string{
 	"journal":         "the journal cannot be written: pods that ask for VFs are refused, what ends is released all the same",
 	"bound functions": "what was bound for user space cannot be read: those VFs are given to nobody",
 	"lock":            "nothing keeps two nri-sriov from working on this node at once",
+	"API server":      "the API server is not told: Events and network-status come later, pods are served all the same",
 	"socket":          "the command line does not reach the daemon",
 }

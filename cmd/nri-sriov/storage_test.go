@@ -78,11 +78,11 @@ func TestJournalMetrics(t *testing.T) {
 	disk := journaltest.NewDisk(t)
 	s := store(t, disk.Dir, t.TempDir())
 	pool := inventory.NewPool(nil)
-	node := collector{pool, attach.New(t.Context(), attach.Options{Pool: pool}), hooks.New(logrus.New(), nil), s}
+	node := collector{pool: pool, attacher: attach.New(t.Context(), attach.Options{Pool: pool}), plugin: hooks.New(logrus.New(), nil), storage: s}
 	wants := func(writable, failed, aside string) {
 		t.Helper()
 		answer := httptest.NewRecorder()
-		metrics(node).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", http.NoBody))
+		metrics(node, newMeters()).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", http.NoBody))
 		for name, value := range map[string]string{
 			"nri_sriov_journal_writable": writable, "nri_sriov_journal_errors_total": failed, "nri_sriov_journal_records_set_aside_total": aside,
 		} {

@@ -153,8 +153,8 @@ func (a Attachment) AllRoutes() []cni.Route {
 	return append(slices.Clone(a.Routes), a.Lease.Routes...)
 }
 
-// dns is what the network says, and what the lease says where the network is silent.
-func (a Attachment) dns() cni.DNS {
+// AllDNS is what the network says, and what the lease says where the network is silent.
+func (a Attachment) AllDNS() cni.DNS {
 	if a.Lease != nil && len(a.DNS.Nameservers)+len(a.DNS.Search)+len(a.DNS.Options) == 0 && a.DNS.Domain == "" {
 		return a.Lease.DNS
 	}

@@ -64,6 +64,7 @@ type Attacher struct {
 	host     uint64
 	times    Times
 	log      logrus.FieldLogger
+	observer Observer
 
 	workers *workers
 	counts  counts
@@ -103,6 +104,8 @@ type Options struct {
 	Host  uint64
 	Times Times
 	Log   logrus.FieldLogger
+	// Observer may be told of nothing.
+	Observer Observer
 }
 
 // New makes an Attacher whose work ends with ctx: what is under way is finished, what has not begun stays journaled.
@@ -110,7 +113,7 @@ func New(ctx context.Context, o Options) *Attacher {
 	return &Attacher{
 		pool: o.Pool, journal: o.Journal, copies: o.Copies, hugepages: o.Hugepages, results: o.Results, device: o.Device,
 		address: o.Address, announcer: o.Announce, settings: o.Settings, reread: o.Reread, open: o.Open, host: o.Host,
-		times: o.Times, log: o.Log, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}},
+		times: o.Times, log: o.Log, observer: o.Observer, follow: o.Follow, workers: newWorkers(), counts: counts{untold: map[string]int{}},
 		disk: make(chan struct{}, writers), ctx: ctx, entries: map[string]*entry{},
 		traces: map[string]bool{},
 	}
@@ -126,6 +129,8 @@ const (
 	ready
 	failed
 	releasing
+	// without: it is to have nothing, and is forgotten.
+	without
 	// later: the record is a later program's, and nothing is done.
 	later
 )
@@ -143,6 +148,9 @@ type entry struct {
 	listed bool
 	// lost tells that a VF of the journaled attachments is gone, or another sandbox's: all is given back and tried anew.
 	lost bool
+	// begun is when the attempt began; late tells that the pod had started before.
+	begun time.Time
+	late  bool
 	// absentSince is when the runtime's list first lacked the sandbox.
 	absentSince time.Time
 
@@ -153,6 +161,9 @@ type entry struct {
 	claim     *inventory.Claim
 	// ns is open while work is under way, and closed by the one who ends that work.
 	ns *vf.Namespace
+	// ask is who knows what the sandbox is to have, nil where its own wants say it; answered tells that wants are the answer.
+	ask      Question
+	answered bool
 	// withdrawn is closed when the VFs of a failed attempt are back.
 	withdrawn chan struct{}
 	// cancel calls the attach off; settled is closed when the attach has come to an end.
@@ -163,24 +174,41 @@ type entry struct {
 // Attach claims VFs for a sandbox and starts the kernel's work. It opens the namespace and decides; it does not wait.
 // A sandbox that is known already is left as it is. The error is a refusal: nothing is claimed then.
 func (a *Attacher) Attach(sandbox Sandbox, wants []Want, isolate bool) error {
+	return a.enter(&entry{sandbox: sandbox, wants: wants, isolate: isolate})
+}
+
+func (a *Attacher) enter(e *entry) error {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
-	if known, ok := a.entries[sandbox.ID]; ok {
+	if known, ok := a.entries[e.sandbox.ID]; ok {
 		if known.phase == releasing {
-			return fmt.Errorf("sandbox %s is being released", sandbox.ID)
+			return fmt.Errorf("sandbox %s is being released", e.sandbox.ID)
 		}
 		return nil
 	}
-	e := &entry{sandbox: sandbox, wants: wants, isolate: isolate}
 	if err := a.begin(e); err != nil {
 		return err
 	}
-	a.entries[sandbox.ID] = e
+	a.entries[e.sandbox.ID] = e
 	return nil
 }
 
 // begin starts an attempt; the caller holds the mutex.
 func (a *Attacher) begin(e *entry) error {
+	if e.ask != nil {
+		e.claim, e.attachments, e.err, e.answered = nil, nil, nil, false
+		a.start(e, a.asked)
+		return nil
+	}
+	if err := a.take(e); err != nil {
+		return err
+	}
+	a.start(e, a.attach)
+	return nil
+}
+
+// take claims what a sandbox wants and opens its namespace; the caller holds the mutex.
+func (a *Attacher) take(e *entry) error {
 	if err := a.checkQuota(e); err != nil {
 		return err
 	}
@@ -195,7 +223,6 @@ func (a *Attacher) begin(e *entry) error {
 	}
 	a.identify(e, ns)
 	e.claim, e.ns, e.attachments, e.err = claim, ns, nil, nil
-	a.start(e, a.attach)
 	return nil
 }
 
@@ -209,20 +236,29 @@ func (e *entry) request() inventory.Request {
 
 // start runs one attempt in a goroutine of its own; the caller holds the mutex.
 func (a *Attacher) start(e *entry, attempt func(context.Context, *entry) error) {
-	count := 1 // VFs of one PF come one after the other
-	for _, want := range e.wants {
-		count = max(count, len(want.Interfaces))
-	}
-	ctx, cancel := context.WithTimeout(a.ctx, time.Duration(count)*a.times.Attach)
-	e.phase, e.cancel, e.settled = attaching, cancel, make(chan struct{})
+	ctx, cancel := context.WithCancel(a.ctx)
+	e.phase, e.cancel, e.settled, e.begun = attaching, cancel, make(chan struct{}), time.Now()
 	settled := e.settled
 	a.lives.Go(func() {
 		defer cancel()
 		if ns := a.settle(e, attempt(ctx, e), settled); ns != nil {
 			defer closeNamespace(ns)
+			ctx, cancel := context.WithTimeout(ctx, a.times.Attach)
+			defer cancel()
 			a.announce(ctx, e, ns)
 		}
 	})
+}
+
+// limit bounds an attempt, from the time on when it is known what the sandbox is to have.
+func (a *Attacher) limit(ctx context.Context, e *entry) (context.Context, context.CancelFunc) {
+	count := 1 // VFs of one PF come one after the other
+	a.mutex.Lock()
+	for _, want := range e.wants {
+		count = max(count, len(want.Interfaces))
+	}
+	a.mutex.Unlock()
+	return context.WithTimeout(ctx, time.Duration(count)*a.times.Attach)
 }
 
 // Known tells whether a sandbox has attachments here, in any state.
@@ -260,6 +296,7 @@ func (a *Attacher) Release(sandbox string) {
 	}
 	settled, withdrawn := e.settled, e.withdrawn
 	e.phase = releasing
+	a.observer.ended(e.sandbox)
 	for i := range e.attachments {
 		e.attachments[i].State = Releasing
 		if !e.attachments[i].Freed {

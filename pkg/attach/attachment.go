@@ -42,6 +42,9 @@ type Want struct {
 	// Required, Forbidden and AnyOf are the traits of the PF.
 	Required, Forbidden []string
 	AnyOf               [][]string
+	// From are the VFs that the kubelet gave the pod for Resource, of which this takes some; nil takes what is free.
+	Resource string
+	From     []vf.PCIAddress
 }
 
 // Delegate is an IPAM plugin's part in an attachment.
@@ -59,7 +62,7 @@ func (w Want) group() inventory.Group {
 	return inventory.Group{
 		Name: w.Network, Count: len(w.Interfaces), Whole: w.Whole, Userspace: w.Device == config.DeviceVFIO,
 		Egress:   egressOf(w.Settings),
-		Required: w.Required, Forbidden: w.Forbidden, AnyOf: w.AnyOf,
+		Required: w.Required, Forbidden: w.Forbidden, AnyOf: w.AnyOf, Resource: w.Resource, From: w.From,
 	}
 }
 
@@ -270,7 +273,7 @@ func (a Attachment) setByPF() bool { return !a.Whole && !a.bare() }
 // result writes down what the pod has got.
 func (a Attachment) result(netns string) (json.RawMessage, error) {
 	result := cni.Attachment{
-		Version: a.CNIVersion, Sandbox: netns, PCIID: a.Address.String(), Addresses: a.AllAddresses(), Routes: a.AllRoutes(), DNS: a.dns(),
+		Version: a.CNIVersion, Sandbox: netns, PCIID: a.Address.String(), Addresses: a.AllAddresses(), Routes: a.AllRoutes(), DNS: a.AllDNS(),
 	}
 	for _, port := range a.Ports {
 		one := cni.Interface{Name: port.Interface, MTU: port.MTU}

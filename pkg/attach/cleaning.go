@@ -162,6 +162,7 @@ func (a *Attacher) note(sandbox string, address vf.PCIAddress, text string) {
 	for i := range e.attachments {
 		if e.attachments[i].Address == address {
 			e.attachments[i].Error = text
+			a.observer.lost(e.sandbox, e.attachments[i])
 		}
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/journal"
 )
 
+// ErrAtWork says that a sandbox's attachments are still being made.
+var ErrAtWork = errors.New("still at work")
+
 // Ready waits until all attachments of a sandbox are there, and gives them. When ctx ends first, or the attach has
 // failed, the error says what is the matter; asking again is right in both cases, and tries a failed attach anew.
 func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, error) {
@@ -41,6 +44,8 @@ func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, err
 		return slices.Clone(e.attachments), nil
 	case failed:
 		return nil, e.err
+	case without:
+		return nil, ErrUnknownSandbox
 	case releasing:
 		return nil, fmt.Errorf("sandbox %s is being released", sandbox)
 	case later:
@@ -48,13 +53,16 @@ func (a *Attacher) Ready(ctx context.Context, sandbox string) ([]Attachment, err
 	case recovering:
 		return nil, errors.New("the daemon has just started and is still finding out what the pod has; the container is tried again")
 	}
-	return nil, fmt.Errorf("still at work: %s; the container is tried again", e.progress())
+	if e.ask != nil && !e.answered && len(e.attachments) == 0 {
+		return nil, ErrUnanswered
+	}
+	return nil, fmt.Errorf("%w: %s; the container is tried again", ErrAtWork, e.progress())
 }
 
 // again tells whether a failed attach is to be tried anew: not at once, not before its VFs are back, and not when
 // nobody knows what the pod may have.
 func (e *entry) again(pause time.Duration) bool {
-	if e.phase != failed || len(e.wants) == 0 || time.Since(e.failedAt) < pause {
+	if e.phase != failed || len(e.wants) == 0 && e.ask == nil || time.Since(e.failedAt) < pause {
 		return false
 	}
 	select {

@@ -17,6 +17,8 @@ import (
 
 // attach is one attempt: claim granted, intent on disk, then the kernel, each VF on its PF's worker.
 func (a *Attacher) attach(ctx context.Context, e *entry) error {
+	ctx, cancel := a.limit(ctx, e)
+	defer cancel()
 	select {
 	case <-e.claim.Granted:
 	case <-ctx.Done():
@@ -195,14 +197,39 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Na
 		}
 		e.phase = ready
 		ns, e.ns = e.ns, nil
+		a.tell(e)
+	case errors.Is(err, errNothing):
+		e.phase = without
+		e.letGo()
+		delete(a.entries, e.sandbox.ID)
 	case a.ctx.Err() != nil:
 		e.letGo() // the daemon ends; the next one goes on from the journal
 	default:
 		e.phase, e.err, e.failedAt = failed, err, time.Now()
-		a.log.WithFields(sandboxFields(e.sandbox)).WithError(err).Error("attach failed; its VFs are on their way back")
+		a.complain(e, err)
+		a.tell(e)
 		a.withdraw(e)
 	}
 	return ns
+}
+
+// complain logs why an attempt has failed.
+func (a *Attacher) complain(e *entry, err error) {
+	log := a.log.WithFields(sandboxFields(e.sandbox)).WithError(err)
+	if errors.Is(err, ErrUnanswered) {
+		log.Warn("it is not known what the pod is to have")
+		return
+	}
+	log.Error("attach failed; its VFs are on their way back")
+}
+
+// tell tells of an attempt that has come to its end. The caller holds the mutex.
+func (a *Attacher) tell(e *entry) {
+	a.observer.settled(Settled{
+		Sandbox: e.sandbox, Err: e.err, Attachments: slices.Clone(e.attachments), Late: e.late, Took: time.Since(e.begun),
+		Resumed: slices.ContainsFunc(e.attachments, func(one Attachment) bool { return one.resumed }),
+	})
+	e.late = false
 }
 
 func (a *Attacher) copyOf(e *entry) []Attachment {

@@ -18,6 +18,9 @@ func (a *Attacher) Pods() []Pod {
 	defer a.mutex.Unlock()
 	var pods []Pod
 	for _, e := range a.entries {
+		if e.unasked() {
+			continue
+		}
 		attachments := slices.Clone(e.attachments)
 		if len(attachments) == 0 {
 			attachments = e.promised()

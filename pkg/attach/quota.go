@@ -1,6 +1,18 @@
 package attach
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrQuota says that a namespace has all that it may have of a network.
+var ErrQuota = errors.New("quota exceeded")
+
+// overQuota is ErrQuota in the words that the pod's owner reads.
+type overQuota struct{ error }
+
+// Unwrap makes it ErrQuota.
+func (overQuota) Unwrap() error { return ErrQuota }
 
 // checkQuota refuses what is more than the pods of a namespace may have of a network at a time. VFs on their way back
 // count until they are free. The caller holds the mutex.
@@ -20,8 +32,8 @@ func (a *Attacher) checkQuota(e *entry) error {
 			}
 		}
 		if used+asked[want.Network] > want.MaxPerNamespace {
-			return fmt.Errorf("network %q: namespace %s may have %d VFs of it on this node, has %d, and %d are wanted: end one of its pods",
-				want.Network, e.sandbox.Namespace, want.MaxPerNamespace, used, asked[want.Network])
+			return overQuota{fmt.Errorf("network %q: namespace %s may have %d VFs of it on this node, has %d, and %d are wanted: end one of its pods",
+				want.Network, e.sandbox.Namespace, want.MaxPerNamespace, used, asked[want.Network])}
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package attach
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
@@ -12,6 +13,8 @@ type Live struct {
 	Sandbox Sandbox
 	Wants   []Want
 	Isolate bool
+	// Ask is who knows what the sandbox is to have; nil where Wants say it.
+	Ask Question
 }
 
 // Reconcile takes the runtime's list of sandboxes: what was cut short is finished, pods that started while the daemon
@@ -28,7 +31,7 @@ func (a *Attacher) Reconcile(live []Live) map[string]error {
 	}
 	refused := map[string]error{}
 	for _, one := range live {
-		if len(one.Wants) == 0 {
+		if len(one.Wants) == 0 && one.Ask == nil {
 			continue
 		}
 		if err := a.attachLate(one); err != nil {
@@ -46,7 +49,7 @@ func (a *Attacher) attachLate(live Live) error {
 	if _, known := a.entries[live.Sandbox.ID]; known {
 		return nil
 	}
-	e := &entry{sandbox: live.Sandbox, wants: live.Wants, isolate: live.Isolate, listed: true}
+	e := &entry{sandbox: live.Sandbox, wants: live.Wants, isolate: live.Isolate, ask: live.Ask, listed: true}
 	if err := a.checkQuota(e); err != nil {
 		return err
 	}
@@ -62,14 +65,24 @@ func (a *Attacher) attachLate(live Live) error {
 }
 
 func (a *Attacher) late(ctx context.Context, e *entry) error {
+	if e.ask != nil {
+		if err := a.answerLate(ctx, e); err != nil {
+			return err
+		}
+	}
 	whole, err := a.readopt(e)
 	switch {
 	case err != nil:
 		return err
 	case whole:
+		ctx, cancel := a.limit(ctx, e)
+		defer cancel()
 		return a.bring(ctx, e, a.haveNow)
 	}
 	a.counts.addLate()
+	a.mutex.Lock()
+	e.late = true
+	a.mutex.Unlock()
 	a.log.WithFields(sandboxFields(e.sandbox)).Warn("pod has started while the daemon was away; its VFs come late")
 	if e.claim, err = a.pool.Claim(e.request()); err != nil {
 		return err
@@ -93,7 +106,7 @@ func (a *Attacher) readopt(e *entry) (whole bool, err error) {
 		wanted += len(want.Interfaces)
 		for _, name := range want.Interfaces {
 			for address, ports := range found {
-				if ports[0].Interface != name || !a.pool.Adopt(e.sandbox.ID, address, want.group()) {
+				if ports[0].Interface != name || want.From != nil && !slices.Contains(want.From, address) || !a.pool.Adopt(e.sandbox.ID, address, want.group()) {
 					continue
 				}
 				if one, ok := a.adopted(want, name, address, ports); ok {

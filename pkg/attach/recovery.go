@@ -100,7 +100,10 @@ func (a *Attacher) reconcile(id string, live Live, found bool) {
 	}
 	ended := a.ended(e)
 	if found {
-		e.wants, e.isolate, e.absentSince, e.listed = live.Wants, live.Isolate, time.Time{}, true
+		if e.phase != attaching { // or else its wants may be an answer that is in use
+			e.wants, e.isolate = live.Wants, live.Isolate
+		}
+		e.ask, e.absentSince, e.listed = live.Ask, time.Time{}, true
 		if e.phase == recovering && !ended {
 			a.resume(e)
 		}
@@ -128,6 +131,8 @@ func (a *Attacher) resume(e *entry) {
 			e.lost = false
 			return fmt.Errorf("a VF that the pod had: %w", ErrGone)
 		}
+		ctx, cancel := a.limit(ctx, e)
+		defer cancel()
 		return a.bring(ctx, e, a.haveNow)
 	})
 }

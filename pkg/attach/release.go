@@ -138,6 +138,7 @@ func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *
 	case err != nil:
 		log.WithError(err).Error("VF in quarantine; release is tried again")
 		a.pool.Release(e.sandbox.ID, one.Address, err.Error())
+		a.observer.quarantined(e.sandbox, one, err)
 		return err
 	default:
 		a.settleAtRest(one, log)
@@ -145,7 +146,9 @@ func (a *Attacher) releaseVF(ctx context.Context, e *entry, one Attachment, ns *
 		a.markFreed(e, one.Address)
 		a.putOrWarn(context.WithoutCancel(ctx), e)
 		a.pool.Free(e.sandbox.ID, one.Address)
-		log.WithField("took", time.Since(begun).String()).Info("VF free")
+		took := time.Since(begun)
+		log.WithField("took", took.String()).Info("VF free")
+		a.observer.freed(one, took)
 	}
 	return nil
 }

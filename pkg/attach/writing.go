@@ -123,6 +123,7 @@ func (a *Attacher) setAside(sandbox string, reason error) {
 			aside = copied
 		}
 	}
+	a.observer.setAside(sandbox, aside.Reason)
 	log := a.log.WithField("sandbox", sandbox).WithField("file", aside.Path).WithError(aside.Reason)
 	if aside.Aside {
 		log.Error("a journal record makes no sense and was set aside")

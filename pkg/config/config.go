@@ -3,9 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/nri-sriov/nri-sriov/pkg/strictyaml"
 )
@@ -24,18 +24,22 @@ kind: ` + Kind + `
 networks:
   - name: default`
 
-// Load reads the file at path. A file that does not exist is no error: the configuration is then Default, whose Source
-// is empty.
+// Load reads the file at path, or in that folder the one for this machine by its host name. A file that does not exist is
+// no error: the configuration is then Default, whose Source is empty.
 func Load(path string) (*Node, error) {
-	file, err := os.Open(path)
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("the host's name: %w", err)
+	}
+	return Source{Path: path, Node: strings.ToLower(name)}.Load()
+}
+
+// Load reads the configuration; without a file it is Default, whose Source is empty.
+func (s Source) Load() (*Node, error) {
+	path, text, err := s.Read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return Default(), nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read config: %w", err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)
 	}

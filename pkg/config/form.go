@@ -17,6 +17,8 @@ var (
 	namespacePattern = regexp.MustCompile(`^[a-z0-9*]([-a-z0-9*]{0,61}[a-z0-9*])?$`)
 	traitName        = regexp.MustCompile(`^[A-Z0-9_]{1,255}$`)
 	interfaceName    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	resourceVendor   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	resourceKind     = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
 	macPrefixForm    = regexp.MustCompile(`^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){0,4}$`)
 )
 
@@ -87,6 +89,22 @@ func checkNamespacePattern(pattern string) error {
 	}
 	return fmt.Errorf("%s is no pattern for namespaces: up to 63 of a-z, 0-9, - and *, such as team-*",
 		strictyaml.Quote(pattern))
+}
+
+// checkResourceName tells why a text cannot be the name of another plugin's extended resource. The form is that of
+// Kubernetes: a DNS subdomain of the vendor's, a slash, and a name. Names in kubernetes.io are no extended resources, and
+// those below ResourcePrefix are the daemon's own.
+func checkResourceName(name string) error {
+	vendor, kind, found := strings.Cut(name, "/")
+	switch {
+	case !found || len(vendor) > 253 || !resourceVendor.MatchString(vendor) || !resourceKind.MatchString(kind):
+		return fmt.Errorf("%s is not the name of a resource such as intel.com/sriov_netdevice", strictyaml.Quote(name))
+	case vendor == "kubernetes.io" || strings.HasSuffix(vendor, ".kubernetes.io") || strings.HasPrefix(vendor, "requests."):
+		return fmt.Errorf("%s cannot be the name of a device plugin's resource: Kubernetes keeps it for itself", strictyaml.Quote(name))
+	case vendor+"/" == ResourcePrefix:
+		return fmt.Errorf("%s is a resource of nri-sriov itself; leave resourceName away, and %s<network> is counted", strictyaml.Quote(name), ResourcePrefix)
+	}
+	return nil
 }
 
 func parseMACPrefix(text string) ([]byte, error) {

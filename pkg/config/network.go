@@ -82,8 +82,11 @@ func (v validation) device(path string, raw *rawNetwork, network *Network) {
 	if network.RDMA && network.Device == DeviceVFIO {
 		v.Addf(path+".rdma", "a device that is bound to vfio has no RDMA device; rdma goes with device netdev")
 	}
-	v.unsupported(path+".resourceName", raw.ResourceName != nil)
-	v.unsupported(path+".requireResource", orElse(raw.RequireResource, false))
+	network.RequireResource = orElse(raw.RequireResource, false)
+	if raw.ResourceName != nil {
+		v.check(path+".resourceName", checkResourceName(*raw.ResourceName))
+		network.ResourceName = *raw.ResourceName
+	}
 }
 
 // wholePF tells whether the network gives out PFs, and refuses the settings that a PF makes for its VFs only, whatever

@@ -24,6 +24,8 @@ type Node struct {
 	Hugepages string
 	// Pack chooses, of the PFs that will do, the one with the fewest VFs left; without it, it is the one with the most.
 	Pack bool
+	// Taint has the node bear a taint in Kubernetes while the daemon cannot serve pods.
+	Taint bool
 }
 
 // Network finds a network by its name.
@@ -105,6 +107,11 @@ type Network struct {
 	Name string
 	// Namespaces are patterns such as team-* for who may use the network; empty admits every namespace.
 	Namespaces []string
+	// ResourceName is another device plugin's resource, whose devices are this network's VFs; empty is the daemon's own, which
+	// Resource names.
+	ResourceName string
+	// RequireResource refuses pods that name the network and whose containers do not ask for its resource.
+	RequireResource bool
 	// MaxPerNamespace is how many VFs of the network the pods of one namespace may have on this node at a time, 1 to 4096;
 	// with WholePF, how many PFs. 0 is no limit.
 	MaxPerNamespace int
@@ -188,6 +195,25 @@ func Default() *Node {
 		Name: "default", Device: DeviceNetdev, Settings: vf.DefaultSettings(), CNIVersion: defaultCNIVersion,
 	}}}
 }
+
+// ResourcePrefix begins the resources that the daemon itself tells the kubelet of.
+const ResourcePrefix = "sriov.nri.io/"
+
+// GivenAnnotation begins the annotation of a container to which the kubelet gave VFs of a network, which the daemon's device
+// plugin has it write; its value is their PCI addresses with commas between them. Nobody but the kubelet writes annotations
+// of containers.
+const GivenAnnotation = "sriov.nri.io/given."
+
+// Resource is the extended resource that counts the network's VFs in Kubernetes.
+func (n *Network) Resource() string {
+	if n.ResourceName != "" {
+		return n.ResourceName
+	}
+	return ResourcePrefix + n.Name
+}
+
+// NeedsKubelet tells whether pods can have the network's VFs only when the kubelet tells which.
+func (n *Network) NeedsKubelet() bool { return n.ResourceName != "" || n.RequireResource }
 
 // EnvName is the network's name in the names of environment variables: in upper case, with _ for - and dot.
 func (n *Network) EnvName() string {

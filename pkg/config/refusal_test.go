@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nri-sriov/nri-sriov/pkg/strictyaml"
 )
 
 // refusals hold what follows the head of a file, and the error without "config.yaml:".
@@ -57,7 +58,6 @@ func TestParseRefusesFiles(t *testing.T) {
 			`3: unknown key "netwroks"; known here are apiVersion, kind, providers, networks, hugepages, placement, taint`,
 		},
 		{"key twice", head + "kind: NodeConfig\n", `3: the key "kind" is there twice, first in line 2`},
-		{"taint", head + networks + "taint: true\n", "4: taint: taint is not supported yet"},
 		{"taint is no bool", head + networks + "taint: maybe\n", `4: taint: "maybe" is neither true nor false`},
 	}.run(t, "")
 }
@@ -123,8 +123,15 @@ func TestParseRefusesNetworks(t *testing.T) {
 				"11: networks[0].linkState: a whole PF has no linkState; only a VF has (resourceClass: SRIOV_NET_VF)",
 		},
 		{"resource class", "name: a\n    resourceClass: VGPU", `5: networks[0].resourceClass: "VGPU" is none of SRIOV_NET_VF, SRIOV_NET_PF`},
-		{"resourceName", "name: a\n    resourceName: intel.com/x", "5: networks[0].resourceName: resourceName is not supported yet"},
-		{"requireResource", "name: a\n    requireResource: true", "5: networks[0].requireResource: requireResource is not supported yet"},
+		{"resource without vendor", "name: a\n    resourceName: x", `5: networks[0].resourceName: "x" is not the name of a resource such as intel.com/sriov_netdevice`},
+		{"resource with two slashes", "name: a\n    resourceName: a.b/c/d", `5: networks[0].resourceName: "a.b/c/d" is not the name of a resource such as intel.com/sriov_netdevice`},
+		{"resource in upper case", "name: a\n    resourceName: Intel.com/x", `5: networks[0].resourceName: "Intel.com/x" is not the name of a resource such as intel.com/sriov_netdevice`},
+		{"long resource", "name: a\n    resourceName: intel.com/x" + strings.Repeat("y", 63), `5: networks[0].resourceName: ` + strictyaml.Quote("intel.com/x"+strings.Repeat("y", 63)) + ` is not the name of a resource such as intel.com/sriov_netdevice`},
+		{"empty resource", "name: a\n    resourceName: \"\"", `5: networks[0].resourceName: "" is not the name of a resource such as intel.com/sriov_netdevice`},
+		{"resource of Kubernetes", "name: a\n    resourceName: node.kubernetes.io/x", `5: networks[0].resourceName: "node.kubernetes.io/x" cannot be the name of a device plugin's resource: Kubernetes keeps it for itself`},
+		{"resource of a quota", "name: a\n    resourceName: requests.intel.com/x", `5: networks[0].resourceName: "requests.intel.com/x" cannot be the name of a device plugin's resource: Kubernetes keeps it for itself`},
+		{"resource of ours", "name: a\n    resourceName: sriov.nri.io/b", `5: networks[0].resourceName: "sriov.nri.io/b" is a resource of nri-sriov itself; leave resourceName away, and sriov.nri.io/<network> is counted`},
+		{"requireResource is no bool", "name: a\n    requireResource: 1", `5: networks[0].requireResource: "1" is neither true nor false`},
 		{"RDMA of vfio", "name: a\n    device: vfio\n    rdma: true", "6: networks[0].rdma: a device that is bound to vfio has no RDMA device; rdma goes with device netdev"},
 		{"rdma is no bool", "name: a\n    rdma: mlx5", `5: networks[0].rdma: "mlx5" is neither true nor false`},
 		{"vhostNet is no bool", "name: a\n    vhostNet: 1", `5: networks[0].vhostNet: "1" is neither true nor false`},

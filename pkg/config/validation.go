@@ -21,12 +21,12 @@ func (v validation) node(raw *rawNode) *Node {
 	if raw.Hugepages != nil {
 		v.check("hugepages", checkHugepages(*raw.Hugepages))
 	}
-	v.unsupported("taint", raw.Taint != nil && *raw.Taint)
 	return &Node{
 		Providers: v.providers(raw.Providers),
 		OfferAll:  raw.Providers == nil,
 		Networks:  v.networks(raw.Networks),
 		Hugepages: orElse(raw.Hugepages, ""),
+		Taint:     orElse(raw.Taint, false),
 		Pack:      v.oneOf("placement", raw.Placement, "spread", "pack") == "pack",
 	}
 }
@@ -37,13 +37,6 @@ func (v validation) head(key string, value *string, want string) {
 		v.Addf("", "%s is missing; it must be %s", key, want)
 	case *value != want:
 		v.Addf(key, "%s is unknown here; it must be %s", strictyaml.Quote(*value), want)
-	}
-}
-
-// unsupported refuses what the format knows and this release does not do.
-func (v validation) unsupported(path string, present bool) {
-	if present {
-		v.Addf(path, "%s is not supported yet", path[strings.LastIndexByte(path, '.')+1:])
 	}
 }
 

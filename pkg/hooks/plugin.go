@@ -38,6 +38,8 @@ type Node struct {
 	NUMANodes func(cpus string) []int
 	// Given reads what user space drives an attachment through, as the kernel has it now.
 	Given func(attach.Attachment) (attach.Given, error)
+	// Kubelet is asked what it gave to pods; nil outside Kubernetes.
+	Kubelet *Kubelet
 	// Hugepages gives containers with vfio devices their folder in it; nil gives none.
 	Hugepages *attach.Hugepages
 }
@@ -59,6 +61,8 @@ type Plugin struct {
 	// mutex guards last, the runtime's list that came before the node was ready.
 	mutex sync.Mutex
 	last  []*api.PodSandbox
+	// lastGiven are the sandboxes in it with containers to which the kubelet gave VFs.
+	lastGiven map[string]bool
 	// synchronised tells whether the runtime's list came since the last connection.
 	synchronised atomic.Bool
 	// atGate tells that a refusal is left to the gate, for the runtime's sake; see leaksRefused.
@@ -78,12 +82,12 @@ func (p *Plugin) SetTimeout(timeout func() time.Duration) { p.timeout = timeout 
 // Start gives the plugin its node, and reconciles it with what the runtime has listed already.
 func (p *Plugin) Start(node *Node) {
 	p.mutex.Lock()
-	last := p.last
-	p.last = nil
+	last, given := p.last, p.lastGiven
+	p.last, p.lastGiven = nil, nil
 	p.node.Store(node)
 	p.mutex.Unlock()
 	if last != nil {
-		p.reconcile(node, last)
+		p.reconcile(node, last, given)
 	}
 }
 
@@ -112,39 +116,38 @@ func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (ap
 }
 
 // Synchronize takes the runtime's list of sandboxes, and starts to make the node true to it.
-func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, _ []*api.Container) ([]*api.ContainerUpdate, error) {
+func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
 	defer p.answered("Synchronize", nil, time.Now())
+	given := map[string]bool{}
+	for _, one := range containers {
+		if isGiven(one) {
+			given[one.GetPodSandboxId()] = true
+		}
+	}
 	p.mutex.Lock()
 	node := p.node.Load()
 	if node == nil {
-		p.last = append([]*api.PodSandbox{}, pods...)
+		p.last, p.lastGiven = append([]*api.PodSandbox{}, pods...), given
 	}
 	p.mutex.Unlock()
 	if node != nil {
-		p.reconcile(node, pods)
+		p.reconcile(node, pods, given)
 	}
 	p.synchronised.Store(true)
 	return nil, nil
 }
 
-func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
+func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, given map[string]bool) {
 	var live []attach.Live
 	facts := map[string]sandboxFacts{}
 	for _, pod := range pods {
 		f := factsOf(pod)
 		facts[f.id] = f
-		if !f.asks && !node.Attacher.Known(f.id) {
+		stranger := !f.asks && node.Kubelet != nil && given[f.id]
+		if !f.asks && !stranger && !node.Attacher.Known(f.id) {
 			continue
 		}
-		one := attach.Live{Sandbox: f.sandbox(node)}
-		if f.asks {
-			wants, isolate, err := wantsOf(f, node.Config)
-			if err != nil {
-				p.logOf(f).WithError(err).Warn("pod asks for what it cannot have")
-			}
-			one.Wants, one.Isolate = wants, isolate
-		}
-		live = append(live, one)
+		live = append(live, p.liveOf(node, f.of(pod)))
 	}
 	late := 0
 	for id, err := range node.Attacher.Reconcile(live) {
@@ -153,20 +156,46 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox) {
 		}
 		late++
 		p.logOf(facts[id]).WithError(err).Error("pod cannot be attached late")
+		p.refused(facts[id], "", err)
 	}
 	node.Attacher.CollectLeases(delegated(node.Config))
 	p.log.WithFields(logrus.Fields{"sandboxes": len(pods), "asking": len(live), "refused": late}).Info("synchronised with the runtime")
 }
 
+// liveOf is a sandbox of the runtime's list with what it is to have.
+func (p *Plugin) liveOf(node *Node, f sandboxFacts) attach.Live {
+	one := attach.Live{Sandbox: f.sandbox(node)}
+	var err error
+	if f.asks {
+		one.Wants, one.Isolate, err = wantsOf(f, node)
+	} else {
+		err = f.check()
+	}
+	if err != nil {
+		p.logOf(f).WithError(err).Warn("pod asks for what it cannot have")
+		p.refused(f, "", err)
+		return one
+	}
+	if node.Kubelet != nil {
+		one.Ask = p.question(f)
+	}
+	return one
+}
+
 // RunPodSandbox reads the pod's request, authorises it, claims VFs and starts the kernel's work. It waits for nothing.
 func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	f := factsOf(pod)
-	if !f.asks || p.aside(ctx, pod) {
+	if !f.asks {
+		p.runStranger(f, pod)
+		return nil
+	}
+	if p.aside(ctx, pod) {
 		return nil
 	}
 	defer p.answered("RunPodSandbox", pod, time.Now())
 	if err := p.attach(f); err != nil {
 		p.logOf(f).WithError(err).Warn("pod refused")
+		p.refused(f, "", err)
 		if p.atGate.Load() {
 			return nil // nothing is kept of it; the gate asks anew, and says what is true then
 		}
@@ -178,11 +207,20 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 func (p *Plugin) attach(f sandboxFacts) error {
 	node := p.node.Load()
 	if node == nil {
-		return errors.New("the daemon is still starting; the pod is tried again")
+		return fmt.Errorf("%w; the pod is tried again", errStarting)
 	}
-	wants, isolate, err := wantsOf(f, node.Config)
+	if !f.asks {
+		if err := f.check(); err != nil {
+			return err
+		}
+		return p.attachStranger(node, f)
+	}
+	wants, isolate, err := wantsOf(f, node)
 	if err != nil {
 		return err
+	}
+	if node.Kubelet != nil {
+		return node.Attacher.AttachAsking(f.sandbox(node), wants, isolate, p.question(f))
 	}
 	return node.Attacher.Attach(f.sandbox(node), wants, isolate)
 }
@@ -191,9 +229,11 @@ func (p *Plugin) attach(f sandboxFacts) error {
 func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 	f := factsOf(pod)
 	node := p.node.Load()
-	if !f.asks && (node == nil || !node.Attacher.Known(f.id)) {
+	given := node != nil && node.Kubelet != nil && isGiven(container)
+	if !f.asks && !given && (node == nil || !node.Attacher.Known(f.id)) {
 		return nil, nil, nil
 	}
+	f = f.of(pod)
 	if node == nil && p.aside(ctx, pod) {
 		return nil, nil, nil
 	}
@@ -201,6 +241,7 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, conta
 	adjustment, err := p.admit(ctx, f, node, container)
 	if err != nil {
 		p.logOf(f).WithField("container", container.GetName()).WithError(err).Warn("container held back")
+		p.refused(f, container.GetName(), err)
 		return nil, nil, f.refusal(err)
 	}
 	return adjustment, nil, nil
@@ -210,9 +251,29 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(gateShare*float64(p.request.Load())))
 	defer cancel()
 	if node == nil {
-		return nil, errors.New("the daemon is still starting; the container is tried again")
+		return nil, fmt.Errorf("%w; the container is tried again", errStarting)
 	}
-	begun := time.Now()
+	if err := p.revise(f, node); err != nil {
+		return nil, err
+	}
+	attachments, err := p.await(ctx, f, node, container)
+	if err == nil && node.Kubelet != nil {
+		err = checkGiven(container, attachments)
+	} else if err != nil {
+		err = failedAttach(err)
+	}
+	if err != nil || !f.asks && len(attachments) == 0 {
+		return nil, err
+	}
+	return inTime(ctx, func() (*api.ContainerAdjustment, error) { return adjust(node, f.id, container, attachments) })
+}
+
+// await waits for the pod's attachments.
+func (p *Plugin) await(ctx context.Context, f sandboxFacts, node *Node, container *api.Container) ([]attach.Attachment, error) {
+	defer p.waited(time.Now())
+	if !f.asks && !isGiven(container) {
+		return awaitStranger(ctx, f, node)
+	}
 	attachments, err := node.Attacher.Ready(ctx, f.id)
 	if errors.Is(err, attach.ErrUnknownSandbox) {
 		// The sandbox ran while the daemon was away.
@@ -221,11 +282,10 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 		}
 		attachments, err = node.Attacher.Ready(ctx, f.id)
 	}
-	p.waited(begun)
-	if err != nil {
-		return nil, err
+	if !f.asks && errors.Is(err, attach.ErrUnknownSandbox) {
+		return nil, nil // the kubelet says that the pod was given nothing
 	}
-	return inTime(ctx, func() (*api.ContainerAdjustment, error) { return adjust(node, f.id, container, attachments) })
+	return attachments, err
 }
 
 // inTime has the answer in time, or an error: past the request's timeout the runtime would create the container without

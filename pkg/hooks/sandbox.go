@@ -43,8 +43,13 @@ func factsOf(pod *api.PodSandbox) sandboxFacts {
 	if !asks {
 		return f
 	}
-	f.uid, f.pid, f.handler, f.networks = pod.GetUid(), int(pod.GetPid()), pod.GetRuntimeHandler(), networks
-	f.grouping = pod.GetAnnotations()[request.GroupPolicyAnnotation]
+	f.networks, f.grouping = networks, pod.GetAnnotations()[request.GroupPolicyAnnotation]
+	return f.of(pod)
+}
+
+// of looks up what else there is to know of a sandbox that may get VFs.
+func (f sandboxFacts) of(pod *api.PodSandbox) sandboxFacts {
+	f.uid, f.pid, f.handler = pod.GetUid(), int(pod.GetPid()), pod.GetRuntimeHandler()
 	f.cpus = cmp.Or(pod.GetLinux().GetPodResources().GetCpu().GetCpus(), pod.GetLinux().GetResources().GetCpu().GetCpus())
 	f.userns = hasNamespace(pod.GetLinux().GetNamespaces(), "user")
 	for _, ns := range pod.GetLinux().GetNamespaces() {
@@ -83,22 +88,37 @@ func checkNetNS(name string) error {
 // idForm is what may become part of a path.
 var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
 
-// wantsOf turns what a pod says into what is to be attached, or into the one sentence why not.
-func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bool, err error) {
+// check refuses sandboxes that the runtime describes in a way that nobody can work with.
+func (f sandboxFacts) check() error {
 	if !idForm.MatchString(f.id) {
-		return nil, false, fmt.Errorf("sandbox id %q is not fit for a file name", f.id)
+		return fmt.Errorf("sandbox id %q is not fit for a file name", f.id)
 	}
-	if err := checkNetNS(f.netns); err != nil {
+	return checkNetNS(f.netns)
+}
+
+// wantsOf turns what a pod says into what is to be attached, or into the one sentence why not.
+func wantsOf(f sandboxFacts, node *Node) (wants []attach.Want, isolate bool, err error) {
+	if err := f.check(); err != nil {
 		return nil, false, err
 	}
 	pod, err := request.Parse(f.networks, f.grouping)
 	if err != nil {
-		return nil, false, err
+		return nil, false, because{err, InvalidRequest}
 	}
-	granted, err := request.Authorise(pod, node, f.namespace)
+	granted, err := request.Authorise(pod, node.Config, f.namespace)
 	if err != nil {
-		return nil, false, err
+		return nil, false, because{err, NotAllowed}
 	}
+	for _, one := range granted {
+		if node.Kubelet == nil && one.Network.NeedsKubelet() {
+			return nil, false, fmt.Errorf("network %q: %w", one.Network.Name, errWithoutKubelet)
+		}
+	}
+	wants, err = wantsOfGranted(f, granted)
+	return wants, pod.Isolate, err
+}
+
+func wantsOfGranted(f sandboxFacts, granted []request.Granted) (wants []attach.Want, err error) {
 	for _, one := range granted {
 		var want attach.Want
 		err := f.fitFor(one.Network)
@@ -106,11 +126,11 @@ func wantsOf(f sandboxFacts, node *config.Node) (wants []attach.Want, isolate bo
 			want, err = wantOf(one)
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("network %q: %w", one.Network.Name, err)
+			return nil, because{fmt.Errorf("network %q: %w", one.Network.Name, err), UnfitSandbox}
 		}
 		wants = append(wants, want)
 	}
-	return wants, pod.Isolate, nil
+	return wants, nil
 }
 
 func (f sandboxFacts) fitFor(network *config.Network) error {

@@ -27,7 +27,7 @@ type merge struct {
 
 // taken tells whether somebody has it.
 func (one *VF) taken() bool {
-	return !one.held && (one.State == Claimed || one.State == Attached || one.State == Releasing)
+	return !one.held && !one.idle() && (one.State == Claimed || one.State == Attached || one.State == Releasing)
 }
 
 func (m *merge) settled(one *VF) bool { return one.changed.Before(m.began) }
@@ -35,7 +35,7 @@ func (m *merge) settled(one *VF) bool { return one.changed.Before(m.began) }
 // provider takes over a PF that is there. While somebody has the PF itself, or it was on its way from or to him, a reading
 // says nothing about it, nor about what it means for its VFs; that VFs are no more is true all the same.
 func (m *merge) provider(known, fresh *Provider) {
-	away := known.givenOut()
+	away := known.givenOut() && !known.Whole.idle()
 	if known.Whole != nil && !away && !m.settled(known.Whole) {
 		away, m.Again = true, true
 	}
@@ -91,6 +91,7 @@ func (m *merge) whole(known *Provider, fresh *VF) {
 	case one == nil:
 		if known.Whole = fresh; fresh != nil {
 			fresh.provider, fresh.changed = nil, time.Now()
+			m.promise(fresh)
 		}
 	case fresh == nil:
 		m.lose(one, known.PF.Name(), "is gone: the PF is not offered any more")
@@ -108,16 +109,24 @@ func (m *merge) vf(one, fresh *VF, pf string) {
 	case one.taken():
 		one.Rest, one.AllowNoIOMMU, one.VFToken = fresh.Rest, fresh.AllowNoIOMMU, fresh.VFToken
 		one.back(fresh)
-		one.barred, one.byPF = fresh.barred, fresh.byPF
+		one.barred, one.byPF, one.unoffered = fresh.barred, fresh.byPF, fresh.unoffered
 		if m.settled(one) && one.replaced(fresh.Instance) {
 			one.VF = fresh.VF
 			m.tell(one, pf, replacedReason)
 		}
 	case m.settled(one):
 		m.take(one, fresh)
-	case one.State != fresh.State || one.Reason != fresh.Reason || one.replaced(fresh.Instance):
+	case one.differs(fresh):
 		m.Again = true
 	}
+}
+
+// differs tells that a reading sees a VF otherwise than it is known.
+func (one *VF) differs(fresh *VF) bool {
+	if one.idle() { // as good as free
+		return fresh.State != Free || one.replaced(fresh.Instance)
+	}
+	return one.State != fresh.State || one.Reason != fresh.Reason || one.replaced(fresh.Instance)
 }
 
 // replaced tells that another device is at a VF's address.
@@ -136,7 +145,7 @@ func (one *VF) back(fresh *VF) {
 func (m *merge) take(one, fresh *VF) {
 	unknown := one.State == Excluded || one.replaced(fresh.Instance)
 	one.VF, one.Rest, one.AllowNoIOMMU, one.VFToken = fresh.VF, fresh.Rest, fresh.AllowNoIOMMU, fresh.VFToken
-	one.barred, one.byPF, one.seen = fresh.barred, fresh.byPF, fresh.seen
+	one.barred, one.byPF, one.seen, one.unoffered = fresh.barred, fresh.byPF, fresh.seen, fresh.unoffered
 	switch {
 	case fresh.State == Excluded:
 		if one.State != Excluded {
@@ -147,9 +156,8 @@ func (m *merge) take(one, fresh *VF) {
 	case unknown && m.hold && one.ID >= 0:
 		one.become(Releasing)
 		m.holdBack(one)
-	case one.State != Free:
-		one.become(Free)
-		one.Reason = ""
+	case one.State != Free && !one.idle():
+		one.settle()
 	}
 }
 
@@ -168,10 +176,18 @@ func (m *merge) add(fresh *Provider) {
 	}
 	if fresh.Whole != nil {
 		fresh.Whole.changed = time.Now()
+		m.promise(fresh.Whole)
 	}
 	fresh.markDevices()
 	m.providers = append(m.providers, fresh)
 	slices.SortStableFunc(m.providers, func(a, b *Provider) int { return a.PF.Address.Compare(b.PF.Address) })
+}
+
+// promise has a PF that is new wait for whom it is promised to.
+func (m *merge) promise(whole *VF) {
+	if whole.promises = m.promised[whole.Address]; whole.State == Free && len(whole.promises) > 0 {
+		whole.settle()
+	}
 }
 
 // addVF takes over a VF, if it is new. An address that another PF's VF has, which somebody has still, has to wait.
@@ -180,7 +196,7 @@ func (m *merge) addVF(known *Provider, fresh *VF) {
 		return
 	}
 	state := fresh.State
-	fresh.provider, fresh.State = known, Excluded
+	fresh.provider, fresh.State, fresh.promises = known, Excluded, m.promised[fresh.Address]
 	m.byAddress[fresh.Address] = fresh
 	known.VFs = append(known.VFs, fresh)
 	known.stock.counts[Excluded]++
@@ -191,7 +207,7 @@ func (m *merge) addVF(known *Provider, fresh *VF) {
 		fresh.become(Releasing)
 		m.holdBack(fresh)
 	default:
-		fresh.become(Free)
+		fresh.settle()
 	}
 }
 

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -22,11 +23,14 @@ type Pool struct {
 	siblings map[int][]*VF
 	// read is when the reading began that was taken over last.
 	read time.Time
+	// promised are the resources for which the kubelet has given functions away; see Promise.
+	promised map[vf.PCIAddress][]string
+	changed  chan struct{}
 }
 
 // NewPool starts with the providers as they were read, and owns them from then on.
 func NewPool(providers []*Provider) *Pool {
-	p := &Pool{providers: providers, byAddress: map[vf.PCIAddress]*VF{}, named: map[string]bool{}}
+	p := &Pool{providers: providers, byAddress: map[vf.PCIAddress]*VF{}, named: map[string]bool{}, changed: make(chan struct{}, 1)}
 	for _, one := range providers {
 		one.adopt()
 	}
@@ -63,13 +67,16 @@ func (p *Pool) Pack(pack bool) {
 	p.pack = pack
 }
 
-// Name tells of traits that the config names: known, whether or not a PF has them.
+// Name tells of the traits that the config names, in place of those that an earlier one named: known, whether or not a PF has
+// them.
 func (p *Pool) Name(traits []string) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	clear(p.named)
 	for _, trait := range traits {
-		p.named[trait], p.known[trait] = true, true
+		p.named[trait] = true
 	}
+	p.index()
 }
 
 // untied tells whether a VF may go to a sandbox for all that its IOMMU group says: the group is what the hardware keeps
@@ -113,13 +120,14 @@ func (p *Pool) grant(c *Claim) bool {
 		var vfs []vf.VF
 		for _, one := range group {
 			one.become(Claimed)
-			one.Sandbox, one.Reason, one.userspace = c.request.Sandbox, "", c.request.Groups[i].Userspace
+			one.Sandbox, one.Reason, one.userspace, one.via = c.request.Sandbox, "", c.request.Groups[i].Userspace, c.request.Groups[i].Resource
 			one.draw(c.request.Groups[i].Egress)
 			vfs = append(vfs, one.VF)
 		}
 		c.VFs = append(c.VFs, vfs)
 	}
 	close(c.Granted)
+	p.tell()
 	return true
 }
 
@@ -144,6 +152,7 @@ func (p *Pool) Unclaim(sandbox string) {
 		}
 	}
 	p.serve()
+	p.tell()
 }
 
 // Adopt gives a VF to the sandbox that has it already, by the journal; the group says how the pod has it. It answers false
@@ -156,8 +165,9 @@ func (p *Pool) Adopt(sandbox string, address vf.PCIAddress, how Group) bool {
 		return false
 	}
 	one.become(Claimed)
-	one.Sandbox, one.Reason, one.userspace = sandbox, "", how.Userspace
+	one.Sandbox, one.Reason, one.userspace, one.via = sandbox, "", how.Userspace, cmp.Or(how.Resource, unknownWay)
 	one.draw(how.Egress)
+	p.tell()
 	return true
 }
 
@@ -175,6 +185,7 @@ func (p *Pool) mark(sandbox string, address vf.PCIAddress, state State, reason s
 	if one, ok := p.byAddress[address]; ok && one.Sandbox == sandbox {
 		one.become(state)
 		one.Reason = reason
+		p.tell()
 	}
 }
 
@@ -190,6 +201,7 @@ func (p *Pool) Free(sandbox string, address vf.PCIAddress) {
 	one.release()
 	p.leave(one)
 	p.serve()
+	p.tell()
 }
 
 // Rename tells the name under which a PF came home that was given away as a whole.
@@ -206,11 +218,12 @@ func (p *Pool) Rename(address vf.PCIAddress, name string) {
 			if one.State == Excluded && one.byPF {
 				one.barred, one.byPF, one.Reason = "", false, one.seen
 				if one.seen == "" {
-					one.become(Free)
+					one.settle()
 				}
 			}
 		}
 	}
+	p.tell()
 }
 
 // Exclude takes a VF out of the offer for good, such as one that is gone.
@@ -220,19 +233,20 @@ func (p *Pool) Exclude(sandbox string, address vf.PCIAddress, reason string) {
 	if one, ok := p.byAddress[address]; ok && one.Sandbox == sandbox {
 		one.become(Excluded)
 		one.draw(0)
-		one.Sandbox, one.Reason, one.barred = "", reason, reason
+		one.Sandbox, one.Reason, one.barred, one.via = "", reason, reason, ""
 		p.leave(one)
+		p.tell()
 	}
 }
 
-// release makes a VF free again, or excluded again when the config bars it.
+// release makes a VF free again, or excluded again when the config bars it, or has it wait for whom it is promised to.
 func (one *VF) release() {
-	one.Sandbox, one.Reason, one.userspace = "", one.barred, false
+	one.Sandbox, one.Reason, one.userspace, one.via = "", one.barred, false, ""
 	one.draw(0)
 	if one.barred != "" {
 		one.become(Excluded)
 	} else {
-		one.become(Free)
+		one.settle()
 	}
 }
 
@@ -252,7 +266,8 @@ func (p *Pool) serve() {
 	})
 }
 
-// serves tells whether a provider suits any group of a request.
+// serves tells whether a provider suits any group of a request that takes what is free. What the kubelet gave is nobody
+// else's to wait for.
 func (p *Provider) serves(request Request) bool {
-	return slices.ContainsFunc(request.Groups, func(g Group) bool { return p.suits(g) == "" })
+	return slices.ContainsFunc(request.Groups, func(g Group) bool { return g.From == nil && p.suits(g) == "" })
 }

@@ -233,11 +233,12 @@ func checkOwners(t *rapid.T, p *Pool, owned map[string]*Claim) {
 func TestHostileRequestsEndSoon(t *testing.T) {
 	traits := [][]string{{"CUSTOM_A"}, {"CUSTOM_B"}, {"CUSTOM_A", "CUSTOM_B"}, nil, {"CUSTOM_A"}, {"CUSTOM_B"}, nil, {"CUSTOM_B"}}
 	p := NewPool(node([]int{5, 5, 5, 5, 5, 5, 5, 5}, traits...))
-	groups := make([]Group, 13)
+	groups, named := make([]Group, 13), []string{}
 	for i := range groups {
 		groups[i] = Group{Name: "public", Count: 3 - i%2, AnyOf: [][]string{{"CUSTOM_A", "CUSTOM_B"}}, Forbidden: []string{fmt.Sprint("CUSTOM_", i)}}
-		p.Name(groups[i].Forbidden)
+		named = append(named, groups[i].Forbidden...)
 	}
+	p.Name(named)
 	begun := time.Now()
 	if _, err := p.Claim(Request{Sandbox: "s", Groups: groups}); !errors.Is(err, ErrNoFreeVF) {
 		t.Error(err)

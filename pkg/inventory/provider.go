@@ -85,6 +85,12 @@ type VF struct {
 	held bool
 	// userspace tells that its sandbox drives it itself, and with it whatever is in the same IOMMU group.
 	userspace bool
+	// unoffered tells that the config leaves it to others.
+	unoffered bool
+	// promises are the resources for which the kubelet has given it away; see Pool.Promise. via is the one by which its
+	// sandbox has it, empty when it has it by an annotation alone.
+	promises []string
+	via      string
 }
 
 // offered counts the VFs that may ever be given out, used those that are given out or not back yet.

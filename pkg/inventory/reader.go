@@ -140,8 +140,9 @@ func (r *reader) provider(pf vf.PF, want *config.Provider, offerAll bool) (provi
 		switch {
 		case provider.Reason != "":
 			read.barred, read.byPF = "its PF "+provider.Reason, pf.Interface == ""
+			read.unoffered = !read.byPF
 		case want != nil && !want.VFs.Contains(one.ID):
-			read.barred = "is not among the config's vfs"
+			read.barred, read.unoffered = "is not among the config's vfs", true
 		}
 		if read.seen, err = r.exclusion(one, provider.Driver); err != nil {
 			return nil, err

@@ -67,6 +67,7 @@ func (p *Pool) Refresh(fresh []*Provider, began time.Time) Changes {
 	}
 	p.index()
 	p.serve()
+	p.tell()
 	return m.Changes
 }
 
@@ -83,6 +84,7 @@ func (p *Pool) Replace(fresh *Provider) {
 	}
 	p.index()
 	p.serve()
+	p.tell()
 }
 
 // Taken tells whether somebody has a function, or it is on its way.

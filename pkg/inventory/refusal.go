@@ -10,6 +10,9 @@ import (
 // ErrNoFreeVF says that a claim cannot be served, neither now nor by waiting for releases that are under way.
 var ErrNoFreeVF = errors.New("no VF free")
 
+// ErrNotToBeHad says that the kubelet gave a pod functions that it cannot have.
+var ErrNotToBeHad = errors.New("the pod cannot have what the kubelet gave it")
+
 // ErrUnknownTrait says that a request names a trait that nobody knows, which is no lack of VFs.
 var ErrUnknownTrait = errors.New("unknown trait")
 
@@ -30,6 +33,9 @@ func (p *Pool) unknown(request Request) error {
 func (p *Pool) refusal(request Request) error {
 	for _, group := range request.Groups {
 		alone := p.search(Request{Sandbox: request.Sandbox, Groups: []Group{group}}, false)
+		if group.From != nil && !alone.run() {
+			return fmt.Errorf("network %q: %w for %s: %s", group.Name, ErrNotToBeHad, group.Resource, p.refusalOfGiven(group))
+		}
 		if !alone.run() {
 			return fmt.Errorf("network %q: %w: %s", group.Name, ErrNoFreeVF, p.reasons(group))
 		}

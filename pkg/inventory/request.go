@@ -21,6 +21,10 @@ type Group struct {
 	// Required, Forbidden and AnyOf are traits.
 	Required, Forbidden []string
 	AnyOf               [][]string
+	// Resource is the one for which the kubelet gave the pod the functions of From, of which the group takes Count. Groups
+	// share them, or have nothing in common. Without From, the group takes what is free.
+	Resource string
+	From     []vf.PCIAddress
 }
 
 // Request is what a sandbox asks for, all of it or nothing.

@@ -25,6 +25,9 @@ type search struct {
 	// it serves; whole tells which may give themselves away.
 	left, egress, uses []int
 	whole              []bool
+	// fromKubelet is how many each provider may still give of what the kubelet gave, by gift.
+	fromKubelet map[string][]int
+	gifts       []string
 	// serving is the provider of each group that is placed.
 	serving []int
 	dead    map[string]bool
@@ -52,10 +55,11 @@ func (s *search) run() bool {
 		all += s.left[i]
 	}
 	for _, group := range s.request.Groups {
-		if !group.Whole {
+		if !group.Whole && group.From == nil {
 			wanted += group.Count
 		}
 	}
+	s.countGiven()
 	return wanted <= all && s.place(s.request.Groups)
 }
 
@@ -65,10 +69,7 @@ func (s *search) room(provider *Provider) int {
 		return 0
 	}
 	usable := provider.stock.counts[Free]
-	if s.releasing {
-		usable += provider.stock.counts[Releasing]
-	}
-	if len(s.siblings) > 0 {
+	if len(s.siblings) > 0 || s.releasing {
 		usable = 0
 		for _, one := range provider.VFs {
 			if s.usable(one) {
@@ -80,7 +81,7 @@ func (s *search) room(provider *Provider) int {
 }
 
 func (s *search) usable(one *VF) bool {
-	return (one.State == Free || s.releasing && one.State == Releasing) && s.untied(one, s.request.Sandbox, s.request.userspace())
+	return (one.State == Free || s.releasing && one.State == Releasing && len(one.promises) == 0) && s.untied(one, s.request.Sandbox, s.request.userspace())
 }
 
 // wholeFree tells whether the PF itself and all of its VFs are usable.
@@ -88,11 +89,7 @@ func (s *search) wholeFree(provider *Provider) bool {
 	if provider.Whole == nil || !s.usable(provider.Whole) {
 		return false
 	}
-	usable := provider.stock.counts[Free]
-	if s.releasing {
-		usable += provider.stock.counts[Releasing]
-	}
-	return usable == len(provider.VFs)
+	return s.allFree(provider)
 }
 
 func (s *search) place(groups []Group) bool {
@@ -109,7 +106,8 @@ func (s *search) place(groups []Group) bool {
 			continue
 		}
 		left, egress := s.left[i], s.egress[i]
-		s.left[i] -= group.Count
+		stock := s.stockOf(group)
+		stock[i] -= group.Count
 		if group.Whole {
 			s.left[i] = 0
 		}
@@ -123,6 +121,7 @@ func (s *search) place(groups []Group) bool {
 		}
 		s.serving = s.serving[:len(s.serving)-1]
 		s.uses[i]--
+		stock[i] += group.Count
 		s.left[i], s.egress[i] = left, egress
 	}
 	s.dead[position] = true
@@ -133,10 +132,10 @@ func (s *search) fits(i int, group Group) bool {
 	switch {
 	case s.request.Isolate && s.uses[i] > 0, s.providers[i].suits(group) != "":
 		return false
-	case group.Whole:
+	case group.Whole && group.From == nil:
 		return group.Count == 1 && s.uses[i] == 0 && s.whole[i]
 	}
-	return s.left[i] >= group.Count && s.egress[i] >= group.Count*group.Egress
+	return s.stockOf(group)[i] >= group.Count && s.egress[i] >= group.Count*group.Egress
 }
 
 // preferred orders the providers: those on the pod's NUMA nodes first, then those whose free VFs need no other driver for
@@ -178,6 +177,11 @@ func (s *search) position(remaining int) string {
 			text = binary.LittleEndian.AppendUint64(text, uint64(s.egress[i]))
 		}
 	}
+	for _, gift := range s.gifts {
+		for _, left := range s.fromKubelet[gift] {
+			text = append(text, byte(left))
+		}
+	}
 	return string(text)
 }
 
@@ -188,8 +192,16 @@ func (s *search) chosen() [][]*VF {
 		next[i] = provider.stock.first
 	}
 	var chosen [][]*VF
+	var picked map[*VF]bool
 	for g, i := range s.serving {
 		group := s.request.Groups[g]
+		if group.From != nil {
+			if picked == nil {
+				picked = map[*VF]bool{}
+			}
+			chosen = append(chosen, s.fromGiven(group, s.providers[i], picked))
+			continue
+		}
 		if group.Whole {
 			chosen = append(chosen, []*VF{s.providers[i].Whole})
 			continue

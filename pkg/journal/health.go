@@ -24,7 +24,7 @@ func Trouble(dir string, err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		mend = "the disk is full: free some space there"
 	case errors.Is(err, syscall.EROFS):
-		mend = "the disk is read-only: mount it writable again; the kernel's log may say why it is not"
+		mend = "the disk is read-only: mount it writable again, the kernel's log may say why it is not; if a running daemon's folder was replaced, restart the daemon"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ELOOP):
 		mend = "something else lies where a folder or file of ours is to be: move it away"
 	case errors.Is(err, fs.ErrPermission):

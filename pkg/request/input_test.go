@@ -73,12 +73,16 @@ func TestBombs(t *testing.T) {
 		"question marks":     strings.Repeat("? ", 8000),
 		"too large":          strings.Repeat("a", MaxSize+1),
 	} {
-		begun := time.Now()
-		_, err := Parse(text, "")
-		if err == nil || len(err.Error()) > 500 || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v", name, err)
+		took := time.Minute
+		for try := 0; try < 3 && took > time.Second; try++ { // a busy machine is slow once, a bomb always
+			begun := time.Now()
+			_, err := Parse(text, "")
+			took = time.Since(begun)
+			if err == nil || len(err.Error()) > 500 || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
-		if took := time.Since(begun); took > time.Second {
+		if took > time.Second {
 			t.Errorf("%s: %d bytes took %s", name, len(text), took)
 		}
 	}

@@ -26,9 +26,10 @@ func TestDisk(t *testing.T) {
 		test func(*subject)
 		long bool
 	}{
-		{"Full", diskFull, false}, {"ReadOnly", diskReadOnly, true}, {"InTheWay", diskInTheWay, true}, {"RunFolderFull", runFolderFull, true},
-		{"Missing", diskMissing, true}, {"Corrupt", diskCorrupt, false}, {"Later", laterRecord, true}, {"Slow", diskSlow, true},
-		{"BrokenAtStart", diskBrokenAtStart, true}, {"TwoDaemons", twoDaemons, false},
+		{"Full", diskFull, false}, {"ReadOnly", diskReadOnly, true}, {"InTheWay", seeingAll(diskInTheWay), true},
+		{"RunFolderFull", runFolderFull, true}, {"Missing", seeingAll(diskMissing), true}, {"Replaced", diskReplaced, true},
+		{"Corrupt", diskCorrupt, false}, {"Later", laterRecord, true}, {"Slow", diskSlow, true},
+		{"BrokenAtStart", seeingAll(diskBrokenAtStart), true}, {"TwoDaemons", twoDaemons, false},
 		{"TwoDaemonsPreinstalled", twoDaemonsPreinstalled, true},
 	} {
 		if c.long && !long() {
@@ -41,6 +42,49 @@ func TestDisk(t *testing.T) {
 			c.test(s)
 		})
 	}
+}
+
+// hostsView are lines for the unit that take its view of the mounts away. A daemon that has one of its own does not see that
+// somebody puts another folder in the place of one of its folders, or a disk upon it; see diskReplaced. A plugin that
+// containerd starts has none.
+var hostsView = []string{
+	"ProtectSystem=no", "ProtectHome=no", "PrivateTmp=no", "PrivateIPC=no", "ProtectKernelLogs=no", "ProtectHostname=no", "ProtectClock=no",
+	"ReadOnlyPaths=", "ReadWritePaths=", "StateDirectory=", "RuntimeDirectory=",
+}
+
+// seeingAll runs a test with a daemon that sees the host's mounts as they are.
+func seeingAll(test func(*subject)) func(*subject) {
+	return func(s *subject) {
+		s.Daemon.Directives = hostsView
+		defer func() { s.Daemon.Directives = nil }()
+		s.restartWith()
+		if own, host := s.shell("readlink /proc/%d/ns/mnt", s.Daemon.Process().PID()), s.shell("readlink /proc/1/ns/mnt"); own != host {
+			s.T.Fatalf("the daemon has a view of the mounts of its own, %s", own)
+		}
+		test(s)
+	}
+}
+
+// diskReplaced: somebody removes the folder of the journal under a daemon that its unit lets write there and nowhere else.
+// It refuses pods until it is started again, says so, and releases what ends all the same.
+func diskReplaced(s *subject) {
+	c := tally{rows: "27", injected: 1}
+	_, held := s.mustPod("held", `[{network: public, required: [CUSTOM_LEFT]}]`)
+	ended, _ := s.mustPod("ended", `[{network: public, required: [CUSTOM_RIGHT]}]`)
+	s.shell("rm -rf %s; mkdir %[1]s", stateDir)
+	second, err := s.pod("second", `[{network: public, required: [CUSTOM_LEFT]}]`)
+	s.must(err)
+	_, err = s.tryContainer(second, "early")
+	s.refused(err, "nothing was changed: ")
+	s.refused(err, "restart the daemon")
+	s.remove(ended)
+	s.within(time.Minute, func() error { return s.forgotten(ended) })
+	begun := time.Now()
+	s.restartWith()
+	c.without = s.bare("net1", held, s.container(second, "app"))
+	c.converge = time.Since(begun)
+	s.lacks("")
+	s.tell(c)
 }
 
 // onTmpfs has the daemon work with a folder on a small disk of its own.

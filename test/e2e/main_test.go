@@ -179,10 +179,44 @@ for pf in $(cd /sys/class/net; ls -d pf?); do
 		echo "$(basename $(readlink $vf)) $name $(cat /sys/class/net/$name/address) mtu $(cat /sys/class/net/$name/mtu) up $((flags & 1)) promisc $(((flags>>8)&1))"
 	done
 done`)
+	state = withoutOwnMACs(state)
 	if s.newVFs {
 		state = regexp.MustCompile(`([[:xdigit:]]{2}:){5}[[:xdigit:]]{2}`).ReplaceAllString(state, "MAC")
 	}
 	return state
+}
+
+// igb reports the address that a VF has told it last as the one that was set, or none before the VF has told it. Neither
+// was set by anybody.
+var (
+	ownMAC = regexp.MustCompile(`(?m)^\S+ (pf\d)v(\d+) (\S+) mtu`)
+	setMAC = regexp.MustCompile(`(?m)^(pf\d) vf (\d+) +link/ether ([[:xdigit:]:]+)`)
+)
+
+func withoutOwnMACs(state string) string {
+	own := map[string]string{}
+	for _, found := range ownMAC.FindAllStringSubmatch(state, -1) {
+		own[found[1]+" "+found[2]] = found[3]
+	}
+	return setMAC.ReplaceAllStringFunc(state, func(line string) string {
+		found := setMAC.FindStringSubmatch(line)
+		if found[3] == "00:00:00:00:00:00" || found[3] == own[found[1]+" "+found[2]] {
+			return found[1] + " vf " + found[2] + " no MAC set"
+		}
+		return line
+	})
+}
+
+func TestWithoutOwnMACs(t *testing.T) {
+	const vf = "0000:01:10.0 pf0v1 02:00:00:00:00:01 mtu 1500 up 0"
+	for _, test := range []struct{ mac, want string }{
+		{"00:00:00:00:00:00", "no MAC set, spoof"}, {"02:00:00:00:00:01", "no MAC set, spoof"},
+		{"02:00:00:00:00:02", "    link/ether 02:00:00:00:00:02, spoof"},
+	} {
+		if got := withoutOwnMACs("pf0 vf 1     link/ether " + test.mac + ", spoof\n" + vf); got != "pf0 vf 1 "+test.want+"\n"+vf {
+			t.Errorf("%s: %q", test.mac, got)
+		}
+	}
 }
 
 // clean waits until every VF is free by the daemon's word and as it was before by the kernel's.

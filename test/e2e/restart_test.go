@@ -254,7 +254,7 @@ func configErrors(t *testing.T, b *bench) {
 	for text, sentence := range map[string]string{
 		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n- name: a\n  vlna: {id: 1}\n":                            "/etc/nri-sriov/config.yaml:5: ",
 		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n- name: a\n  vlan: {id: 5000}\n":                         "networks[0].vlan.id: 5000",
-		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n- name: a\n  resourceName: a/b\n":                        "not supported yet",
+		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n- name: a\n  resourceName: a\n":                          "is not the name of a resource",
 		"apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nproviders: [{pf: pf0, numVFs: 9}]\nnetworks:\n- name: a\n  rdma: 1": "config.yaml:6: networks[0].rdma",
 	} {
 		s.must(s.Configure(t.Context(), text))

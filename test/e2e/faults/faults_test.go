@@ -7,6 +7,13 @@ import (
 )
 
 const printed = `# a build that fails
+{"Action":"run","Package":"m/test/e2e","Test":"TestB"}
+{"Action":"attr","Package":"m/test/e2e","Test":"TestB/Old","Key":"fault","Value":"2"}
+{"Action":"fail","Package":"m/test/e2e","Test":"TestB/Old"}
+{"Action":"attr","Package":"m/test/e2e","Test":"TestB/C","Key":"fault","Value":"1"}
+{"Action":"attr","Package":"m/test/e2e","Test":"TestB/C","Key":"lost","Value":"1"}
+{"Action":"fail","Package":"m/test/e2e","Test":"TestB/C"}
+{"Action":"run","Package":"m/test/e2e","Test":"TestB"}
 {"Action":"attr","Package":"m/pkg/vf","Test":"TestA","Key":"fault","Value":"10, 15"}
 {"Action":"attr","Package":"m/pkg/vf","Test":"TestA","Key":"other","Value":"x"}
 {"Action":"pass","Package":"m/pkg/vf","Test":"TestA"}

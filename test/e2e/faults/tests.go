@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,8 @@ type event struct {
 }
 
 // Read reads what `go test -json` prints, shows the lines of tests that are over to progress, and answers the proofs. Lines
-// that are no events are passed on, such as those of a build that fails.
+// that are no events are passed on, such as those of a build that fails. Of a test that was run more
+// than once the last run counts.
 func Read(from io.Reader, progress io.Writer) ([]Proof, error) {
 	found := map[string]*Proof{}
 	results := map[string]string{}
@@ -42,6 +44,10 @@ func Read(from io.Reader, progress io.Writer) ([]Proof, error) {
 		}
 		name := one.Package + "\x00" + one.Test
 		switch one.Action {
+		case "run": // perhaps again
+			again := func(key string) bool { return key == name || strings.HasPrefix(key, name+"/") }
+			maps.DeleteFunc(found, func(key string, _ *Proof) bool { return again(key) })
+			maps.DeleteFunc(results, func(key string, _ string) bool { return again(key) })
 		case "attr":
 			if err := note(found, one); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", one.Package, one.Test, err)

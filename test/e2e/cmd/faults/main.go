@@ -1,16 +1,20 @@
 // Command faults runs the tests that prove rows of the fault matrix, and prints the matrix with what they counted. With a
-// file as its argument it also writes the table there, between the lines that mark it.
+// file as its argument it also writes the table there, between the lines that mark it. With -run it runs these tests of the
+// lab only, and keeps what the last run has said of the others.
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -23,28 +27,48 @@ const labTests = "^(TestFaults|TestReboot|TestDisk|TestKilledAtEachStep|TestRest
 // The lines between which the table stands in a document.
 const begins, ends = "<!-- faults: begin -->", "<!-- faults: end -->"
 
+// record holds what all tests have said since the last whole run, as `go test -json` prints it.
+const record = "bin/faults.json"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(os.Args) > 2 {
+	some := flag.String("run", "", "run only the tests of the lab that match this, as go test -run does")
+	flag.Parse()
+	if flag.NArg() > 1 {
 		fmt.Fprintln(os.Stderr, "faults: it takes one argument at most, the document to write the table to")
 		os.Exit(2)
 	}
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if err := run(ctx, *some, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, documents []string) error {
-	var proofs []faults.Proof
+func run(ctx context.Context, some string, documents []string) error {
+	mode, runs := os.O_TRUNC, [][]string{{"./pkg/...", "./cmd/..."}}
+	if some != "" {
+		mode, runs = os.O_APPEND, nil
+	}
+	runs = append(runs, []string{"-timeout", "150m", "-parallel", "2", "-run", cmp.Or(some, labTests), "./test/e2e/"})
+	if err := os.MkdirAll(filepath.Dir(record), 0o755); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(record, os.O_CREATE|os.O_RDWR|mode, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	var failed error
-	for _, args := range [][]string{
-		{"./pkg/...", "./cmd/..."},
-		{"-timeout", "150m", "-parallel", "2", "-run", labTests, "./test/e2e/"},
-	} {
-		found, err := tests(ctx, args)
-		proofs, failed = append(proofs, found...), errors.Join(failed, err)
+	for _, args := range runs {
+		failed = errors.Join(failed, tests(ctx, args, log))
+	}
+	if _, err := log.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	proofs, err := faults.Read(log, io.Discard)
+	if err != nil {
+		return err
 	}
 	var table strings.Builder
 	unproved := faults.Table(&table, proofs)
@@ -60,26 +84,27 @@ func run(ctx context.Context, documents []string) error {
 	return failed
 }
 
-// tests runs some, and answers what they prove.
-func tests(ctx context.Context, args []string) ([]faults.Proof, error) {
+// tests runs some, shows which are over, and writes down all that they say.
+func tests(ctx context.Context, args []string, log io.Writer) error {
 	command := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-json"}, args...)...)
 	command.Env = append(os.Environ(), "NRI_SRIOV_LAB=1", "NRI_SRIOV_LAB_LONG=1", "NRI_SRIOV_REQUIRE_KERNEL=1")
 	command.Stderr = os.Stderr
 	output, err := command.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := command.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	proofs, err := faults.Read(output, os.Stderr)
+	said := io.TeeReader(output, log)
+	_, err = faults.Read(said, os.Stderr)
 	if err != nil {
-		_, _ = io.Copy(io.Discard, output) // so that it ends
+		_, _ = io.Copy(io.Discard, said) // so that it ends
 	}
 	if ended := command.Wait(); ended != nil {
 		err = errors.Join(err, fmt.Errorf("go test %s: %w", strings.Join(args, " "), ended))
 	}
-	return proofs, err
+	return err
 }
 
 // write puts the table in its place in a document.

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nri-sriov/nri-sriov/pkg/kube/apitest"
+	"github.com/nri-sriov/nri-sriov/pkg/request"
+)
+
+// cluster is a daemon on a node without NICs, a runtime, and an API server.
+type cluster struct {
+	*testing.T
+	server  *apitest.Server
+	runtime *adaptation.Adaptation
+	address string
+	// folder is the mounted ConfigMap.
+	folder string
+	// state is the state folder.
+	state string
+	pods  atomic.Int32
+	// stop ends the daemon and answers how long that took.
+	stop func() time.Duration
+}
+
+// configMap changes a mounted ConfigMap as the kubelet does: a folder of its own, and one swap of ..data.
+func (c *cluster) configMap(files map[string]string) {
+	c.Helper()
+	data := c.mkdir()
+	for name, text := range files {
+		mustDo(c.T, os.WriteFile(filepath.Join(data, name), []byte(text), 0o600))
+		link := filepath.Join(c.folder, name)
+		if _, err := os.Lstat(link); err != nil {
+			mustDo(c.T, os.Symlink(filepath.Join("..data", name), link))
+		}
+	}
+	swap := filepath.Join(c.folder, "..data_tmp")
+	mustDo(c.T, os.Symlink(data, swap), os.Rename(swap, filepath.Join(c.folder, "..data")))
+}
+
+func (c *cluster) mkdir() string {
+	dir, err := os.MkdirTemp(c.folder, "..data-")
+	mustDo(c.T, err)
+	return dir
+}
+
+func networksNamed(names ...string) string {
+	text := "apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks:\n"
+	for _, name := range names {
+		text += "  - name: " + name + "\n"
+	}
+	return text
+}
+
+// newCluster starts it all, with a kubeconfig and these files.
+func newCluster(t *testing.T, files map[string]string) *cluster {
+	dir := t.TempDir()
+	c := &cluster{T: t, server: apitest.New(t), folder: t.TempDir(), state: dir + "/state"}
+	c.configMap(files)
+	c.server.PutNode("n1")
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	mustDo(t, os.WriteFile(kubeconfig, fmt.Appendf(nil, "apiVersion: v1\nkind: Config\ncurrent-context: c\n"+
+		"clusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t}}]\n", c.server.URL()), 0o600))
+	c.startRuntime(dir)
+	c.address = freeAddress(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		root := newRoot()
+		root.SetArgs([]string{"run", "--state-dir", c.state, "--run-dir", dir + "/run", "--sysfs", t.TempDir(), "--listen", c.address,
+			"--config", c.folder, "--nri-socket", dir + "/nri.sock", "--log-level", "error", "--kubeconfig", kubeconfig, "--node-name", "n1"})
+		ended <- exitCode(root.ExecuteContext(ctx))
+	}()
+	c.stop = func() time.Duration {
+		begun := time.Now()
+		cancel()
+		select {
+		case code := <-ended:
+			if code != 0 {
+				t.Errorf("the daemon ends with %d", code)
+			}
+			ended <- code
+		case <-time.After(20 * time.Second):
+			t.Error("the daemon does not end")
+		}
+		return time.Since(begun)
+	}
+	t.Cleanup(func() { c.stop() })
+	c.eventually("readiness", func() bool { return readyz(t, c.address) == "ok\n" })
+	return c
+}
+
+func (c *cluster) startRuntime(dir string) {
+	list := func(ctx context.Context, cb adaptation.SyncCB) error {
+		_, err := cb(ctx, nil, nil)
+		return err
+	}
+	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
+	var err error
+	c.runtime, err = adaptation.New("containerd", "2.4.2", list, update,
+		adaptation.WithSocketPath(dir+"/nri.sock"), adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
+	mustDo(c.T, err, c.runtime.Start())
+	c.Cleanup(c.runtime.Stop)
+}
+
+func (c *cluster) eventually(what string, holds func() bool) {
+	c.Helper()
+	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.Fatalf("%s does not come; Events %+v", what, c.server.Events())
+		}
+	}
+}
+
+// refusal is what a pod that asks for the network none is told: it names the networks that there are.
+func (c *cluster) refusal() string {
+	c.Helper()
+	number := c.pods.Add(1)
+	err := c.runtime.RunPodSandbox(c.Context(), &api.RunPodSandboxRequest{Pod: &api.PodSandbox{
+		Id: fmt.Sprint("s", number), Name: fmt.Sprint("web-", number), Uid: fmt.Sprint("u", number), Namespace: "prod",
+		Annotations: map[string]string{request.NetworksAnnotation: "none"},
+	}})
+	if err == nil {
+		c.Fatal("it is not refused")
+	}
+	return err.Error()
+}
+
+func (c *cluster) may(networks string) {
+	c.Helper()
+	c.eventually(networks, func() bool { return strings.HasSuffix(c.refusal(), `namespace "prod" may use `+networks) })
+}
+
+func (c *cluster) metric(line string) {
+	c.Helper()
+	c.eventually(line, func() bool { return strings.Contains(c.scrape(), "\n"+line+"\n") })
+}
+
+func (c *cluster) scrape() string {
+	answer, err := http.Get("http://" + c.address + "/metrics")
+	mustDo(c.T, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	mustDo(c.T, err)
+	return string(text)
+}
+
+func (c *cluster) event(kind, reason, text string) {
+	c.Helper()
+	c.eventually(reason, func() bool {
+		for _, one := range c.server.Events() {
+			if one.Kind == kind && one.Reason == reason && strings.Contains(one.Message, text) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// TestConfigMap: the node's own key comes first, each change is taken over without a restart, and one that is not valid is
+// refused whole.
+func TestConfigMap(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, map[string]string{"config.yaml": networksNamed("public")})
+	c.may("public")
+	c.event("Pod", "NotAllowed", `network "none": the node does not define it; namespace "prod" may use public`)
+	c.configMap(map[string]string{"config.yaml": networksNamed("public", "storage")})
+	c.may("public, storage")
+	c.event("Node", "ConfigTaken", "config.yaml")
+	c.configMap(map[string]string{"config.yaml": networksNamed("other") + "vfs: 7\n"})
+	c.event("Node", "ConfigRefused", `unknown key "vfs"`)
+	c.metric("nri_sriov_config_refused 1")
+	c.metric(`nri_sriov_config_reloads_total{result="refused"} 1`)
+	c.may("public, storage")
+	c.configMap(map[string]string{"config.yaml": networksNamed("common"), "n1.yaml": networksNamed("mine")})
+	c.may("mine")
+	c.metric("nri_sriov_config_refused 0")
+	mustDo(t, os.Remove(filepath.Join(c.folder, "n1.yaml")))
+	c.may("common")
+	mustDo(t, os.Remove(filepath.Join(c.folder, "config.yaml")))
+	c.event("Node", "ConfigRefused", "has neither n1.yaml nor config.yaml")
+	c.may("common")
+}
+
+// TestTaintByConfig: the node bears the taint while it is not ready, if the config says so, and others' stay.
+func TestTaintByConfig(t *testing.T) {
+	t.Parallel()
+	const other, ours = `{"effect":"NoSchedule","key":"a"}`, `{"effect":"NoSchedule","key":"sriov.nri.io/not-ready"}`
+	c := newCluster(t, map[string]string{"config.yaml": networksNamed("public") + "taint: true\n"})
+	c.server.PutNode("n1", other)
+	bears := func(want string) {
+		t.Helper()
+		c.eventually("taints "+want, func() bool { return strings.Join(c.server.Taints("n1"), " ") == want })
+	}
+	mustDo(t, os.RemoveAll(c.state), os.WriteFile(c.state, nil, 0o600))
+	bears(other + " " + ours)
+	c.configMap(map[string]string{"config.yaml": networksNamed("public") + "taint: false\n"})
+	bears(other)
+}
+
+// TestAPIServerAway: pods are served as before, the daemon ends as fast as before, and what is true is told later.
+func TestAPIServerAway(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, map[string]string{"config.yaml": networksNamed("public")})
+	silent := make(chan struct{})
+	c.server.Fail(func(http.ResponseWriter, *http.Request) bool { <-silent; return true })
+	t.Cleanup(func() { close(silent) })
+	for range 300 {
+		begun := time.Now()
+		c.refusal()
+		if took := time.Since(begun); took > time.Second {
+			t.Fatalf("the runtime waited %v", took)
+		}
+	}
+	if said := readyz(t, c.address); said != "ok\n" {
+		t.Errorf("/readyz says %s", said)
+	}
+	c.metric(`nri_sriov_refusals_total{reason="NotAllowed"} 300`)
+	c.metric(`nri_sriov_api_waiting{kind="event"} 300`)
+	if took := c.stop(); took > 5*time.Second {
+		t.Errorf("the daemon took %v to end", took)
+	}
+}
+
+// TestInvalidConfigAtTheStart: the daemon does not start, and says so of its node.
+func TestInvalidConfigAtTheStart(t *testing.T) {
+	t.Parallel()
+	server, dir := apitest.New(t), t.TempDir()
+	mustDo(t, os.WriteFile(dir+"/config.yaml", []byte(networksNamed("a", "a")), 0o600),
+		os.WriteFile(dir+"/kubeconfig", fmt.Appendf(nil, "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c}}]\n", server.URL()), 0o600))
+	code, text := cli(t, "run", "--config", dir+"/config.yaml", "--kubeconfig", dir+"/kubeconfig", "--node-name", "n1", "--log-level", "error", "--listen", "")
+	if code != exitFailed {
+		t.Errorf("ends with %d: %s", code, text)
+	}
+	if all := server.Events(); len(all) != 1 || all[0].Reason != "ConfigRefused" || !strings.Contains(all[0].Message, `config.yaml:5: networks[1].name: "a" is already networks[0]`) {
+		t.Errorf("said %+v", all)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	mustDo(t, err, listener.Close())
+	return listener.Addr().String()
+}
