@@ -23,7 +23,7 @@ type Kubernetes struct {
 }
 
 // kubernetesPin is the line of a go.mod that names Kubernetes' version.
-var kubernetesPin = regexp.MustCompile(`(?m)^\s*k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)$`)
+var kubernetesPin = regexp.MustCompile(`(?m)^\s*k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)(?: // indirect)?$`)
 
 // PrepareKubernetes makes what a cluster consists of, or finds it in the cache, as Prepare does for a guest. The first
 // run compiles Kubernetes, which takes two CPUs some 14 minutes. The version is the one that test/e2e/tools/kubernetes pins.
