@@ -40,7 +40,7 @@ func readUnit(t *testing.T, text string) []directive {
 var known = map[string][]string{
 	"[Unit]": {"Description", "Documentation", "After", "Before", "StartLimitIntervalSec"},
 	"[Service]": {
-		"Type", "ExecStartPre", "ExecStart", "Restart", "RestartSec", "TimeoutStopSec", "KillMode", "Nice", "OOMScoreAdjust",
+		"Type", "ExecStartPre", "ExecStart", "ExecReload", "Restart", "RestartSec", "TimeoutStopSec", "KillMode", "Nice", "OOMScoreAdjust",
 		"RuntimeDirectory", "RuntimeDirectoryMode", "RuntimeDirectoryPreserve", "StateDirectory", "StateDirectoryMode",
 		"CapabilityBoundingSet", "NoNewPrivileges", "RestrictAddressFamilies", "RestrictNamespaces", "LockPersonality",
 		"MemoryDenyWriteExecute", "SystemCallArchitectures", "SystemCallFilter", "SystemCallErrorNumber", "RestrictRealtime",

@@ -153,6 +153,7 @@ func madeUp(ctx context.Context, dir string) (*daemon, error) {
 
 // measuredProcess is a daemon that starts, and prints its resident memory and the peak of it, in KB, once all is settled.
 func measuredProcess(dir string) error {
+	spareMemory()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	d, err := madeUp(ctx, dir)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -22,7 +23,7 @@ func TestUnit(t *testing.T) {
 		run  func(*subject)
 	}{
 		{"InForce", limitsInForce}, {"Denied", denied}, {"NamespacesEnd", namespacesEnd}, {"StartedAgain", startedAgain},
-		{"EachCapability", eachCapability},
+		{"Reloaded", reloaded}, {"EachCapability", eachCapability},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := &subject{bench: all.bench, T: t, config: strings.Replace(dpdkConfig, "networks:\n", "networks:\n  - {name: probed, ipam: {type: probe}, required: [CUSTOM_COLD]}\n", 1)}
@@ -185,6 +186,42 @@ done
 echo $((SECONDS - begin))`, daemon.Unit)
 	s.T.Logf("seven times in %s s", took)
 	s.must(s.Daemon.Ready(s.T.Context()))
+}
+
+// reloaded: `systemctl reload` has the config read again, and pods keep what they have when it is refused.
+func reloaded(s *subject) {
+	_, had := s.mustPod("had", "public")
+	before := s.networks(had)
+	reloads := func(result string) string {
+		return s.shell("busybox wget -q -T 5 -O - http://127.0.0.1:9808/metrics | sed -n 's/^nri_sriov_config_reloads_total{result=%q} //p'", result)
+	}
+	reload := func(result, count string) {
+		s.T.Helper()
+		s.shell("systemctl reload %s", daemon.Unit)
+		s.within(20*time.Second, func() error {
+			if now := reloads(result); now != count {
+				return fmt.Errorf("the config was %s %q times, not %s", result, now, count)
+			}
+			return nil
+		})
+	}
+	reload("taken", "1")
+	s.must(s.Daemon.Configure(s.T.Context(), s.config+"nosuchkey: 1\n"))
+	s.said("the changed config is refused")
+	reload("refused", "2")
+	if diff := cmp.Diff(before, s.networks(had)); diff != "" {
+		s.T.Errorf("the pod has something else: %s", diff)
+	}
+	s.must(s.Daemon.Configure(s.T.Context(), strings.Replace(s.config, "networks:\n", "networks:\n  - {name: added, required: [CUSTOM_COLD]}\n", 1)))
+	s.within(20*time.Second, func() error {
+		if reloads("taken") != "2" {
+			return errors.New("the changed config is not in force")
+		}
+		return nil
+	})
+	s.mustPod("added", "added")
+	s.removeAll()
+	s.clean()
 }
 
 // losses are what is seen when a capability is taken away: a piece of an error or of the daemon's log.
