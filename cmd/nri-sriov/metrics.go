@@ -10,6 +10,7 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/kube/kubelet"
 	"github.com/nri-sriov/nri-sriov/pkg/kube/report"
 )
 
@@ -21,6 +22,8 @@ type collector struct {
 	storage  storage
 	// waiting counts what the API server has not been told yet, by kind; nil where nobody tells it anything.
 	waiting func() map[string]int
+	// kubelet is nil outside Kubernetes.
+	kubelet *kubelet.Kubelet
 }
 
 var (
@@ -32,6 +35,10 @@ var (
 	lateDesc        = prometheus.NewDesc("nri_sriov_late_attaches_total", "Pods that had started while the daemon was away, and whose VFs came late.", nil, nil)
 	untoldDesc      = prometheus.NewDesc("nri_sriov_untold_ends_total", "Sandboxes whose end the runtime did not tell of, by the sign that was noticed.", []string{"noticed"}, nil)
 	connectedDesc   = prometheus.NewDesc("nri_sriov_nri_connected", "1 while connected to the runtime and synchronised.", nil, nil)
+
+	registeredDesc = prometheus.NewDesc("nri_sriov_kubelet_registered", "1 while the kubelet counts the resource.", []string{"resource"}, nil)
+	devicesDesc    = prometheus.NewDesc("nri_sriov_kubelet_devices", "What the kubelet is told of a resource: healthy devices may be given to pods.", []string{"resource", "health"}, nil)
+	twiceDesc      = prometheus.NewDesc("nri_sriov_kubelet_given_twice_total", "VFs that the kubelet gave for a second network before it had heard of the first; the second pod waits.", nil, nil)
 
 	journalWritableDesc = prometheus.NewDesc("nri_sriov_journal_writable", "1 while records can be written; see /readyz for what is the matter.", nil, nil)
 	journalErrorsDesc   = prometheus.NewDesc("nri_sriov_journal_errors_total", "Writes of records that failed.", nil, nil)
@@ -56,6 +63,9 @@ func (c collector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- vfsDesc
 	descs <- quarantinedDesc
 	descs <- waitingDesc
+	descs <- registeredDesc
+	descs <- devicesDesc
+	descs <- twiceDesc
 	descs <- driftDesc
 	descs <- lateDesc
 	descs <- untoldDesc
@@ -86,6 +96,9 @@ func (c collector) Collect(values chan<- prometheus.Metric) {
 			values <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(waiting[kind]), kind)
 		}
 	}
+	if c.kubelet != nil {
+		c.collectKubelet(values)
+	}
 	values <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, float64(len(c.attacher.Drift())))
 	counts := c.attacher.Counts()
 	values <- prometheus.MustNewConstMetric(lateDesc, prometheus.CounterValue, float64(counts.Late))
@@ -96,6 +109,16 @@ func (c collector) Collect(values chan<- prometheus.Metric) {
 	values <- prometheus.MustNewConstMetric(journalWritableDesc, prometheus.GaugeValue, oneIf(c.storage.trouble() == nil))
 	values <- prometheus.MustNewConstMetric(journalErrorsDesc, prometheus.CounterValue, float64(c.storage.errors()))
 	values <- prometheus.MustNewConstMetric(journalAsideDesc, prometheus.CounterValue, float64(c.storage.setAside()))
+}
+
+func (c collector) collectKubelet(values chan<- prometheus.Metric) {
+	counts, twice := c.kubelet.Counts()
+	for _, one := range counts {
+		values <- prometheus.MustNewConstMetric(registeredDesc, prometheus.GaugeValue, oneIf(one.Registered), one.Resource)
+		values <- prometheus.MustNewConstMetric(devicesDesc, prometheus.GaugeValue, float64(one.Healthy), one.Resource, "healthy")
+		values <- prometheus.MustNewConstMetric(devicesDesc, prometheus.GaugeValue, float64(one.Unhealthy), one.Resource, "unhealthy")
+	}
+	values <- prometheus.MustNewConstMetric(twiceDesc, prometheus.CounterValue, float64(twice))
 }
 
 func oneIf(holds bool) float64 {

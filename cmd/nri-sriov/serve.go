@@ -144,7 +144,7 @@ func (d *daemon) probes() http.Handler {
 }
 
 func (d *daemon) collector() collector {
-	c := collector{pool: d.pool, attacher: d.attacher, plugin: d.plugin, storage: d.storage}
+	c := collector{pool: d.pool, attacher: d.attacher, plugin: d.plugin, storage: d.storage, kubelet: d.kubelet}
 	if d.reporter != nil {
 		c.waiting = d.reporter.Waiting
 	}

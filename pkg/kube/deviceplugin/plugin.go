@@ -70,6 +70,8 @@ type Plugin struct {
 	resources []string
 	// changed is closed, and made anew, at each change of the source.
 	changed chan struct{}
+	// registered are the resources that the kubelet knows of.
+	registered map[string]bool
 
 	// servers belong to Run.
 	servers map[string]*server
@@ -112,6 +114,24 @@ func (p *Plugin) nextChange() <-chan struct{} {
 	return p.changed
 }
 
+// Registered tells whether the kubelet that is there counts a resource.
+func (p *Plugin) Registered(resource string) bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.registered[resource]
+}
+
+// publish has Registered answer by what is so now.
+func (p *Plugin) publish() {
+	registered := map[string]bool{}
+	for resource, one := range p.servers {
+		registered[resource] = one.registered
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.registered = registered
+}
+
 // Run serves and registers until ctx ends. Nothing that the kubelet or its folder does ends it.
 func (p *Plugin) Run(ctx context.Context) {
 	watch := newWatch(p.dir)
@@ -121,7 +141,9 @@ func (p *Plugin) Run(ctx context.Context) {
 	for {
 		watch.begin()
 		next := p.times.Look
-		if err := p.converge(ctx); err != nil {
+		err := p.converge(ctx)
+		p.publish()
+		if err != nil {
 			p.complain(err)
 			next, pause = min(pause, next), min(2*pause, p.times.MaxAgain)
 		} else {
@@ -198,14 +220,14 @@ func (p *Plugin) converge(ctx context.Context) error {
 		}
 	}
 	kubelet, err := idOf(filepath.Join(p.dir, kubeletSocket))
-	if err != nil {
-		return fmt.Errorf("the kubelet is not there: %w", err)
-	}
-	if p.kubelet != kubelet {
+	if err != nil || p.kubelet != kubelet {
 		for _, one := range p.servers {
 			one.registered = false
 		}
 		p.kubelet = kubelet
+	}
+	if err != nil {
+		return fmt.Errorf("the kubelet is not there: %w", err)
 	}
 	var errs []error
 	for _, resource := range wanted {

@@ -66,6 +66,8 @@ type Kubelet struct {
 	ledger   ledger
 	// mute tells that the last list could not be had, and that this was said.
 	mute bool
+	// twice counts VFs that were given to a second pod.
+	twice int
 }
 
 var _ deviceplugin.Source = (*Kubelet)(nil)

@@ -57,6 +57,7 @@ func (k *Kubelet) Allocate(resource string, ids []string) (map[string]string, er
 	for _, address := range addresses {
 		k.ledger.give(address, resource, now)
 		if first := k.ledger.holder(address, resource); first != "" {
+			k.twice++
 			k.log.WithField("pci", address.String()).WithField("resource", resource).Warn(
 				"the kubelet gave a VF to a second pod, which has to wait: it was given to one with " + first + " before")
 		}
