@@ -60,6 +60,10 @@ test-kind: ## the same tests on the cluster of KUBECONFIG=, such as kind's, wher
 	@test -n "$(KUBECONFIG)" || { echo "say which cluster: make test-kind KUBECONFIG=..."; exit 2; }
 	NRI_SRIOV_KUBECONFIG=$(abspath $(KUBECONFIG)) $(GO_TEST) -v -timeout 90m $(if $(RUN),-run '$(RUN)') ./test/e2e/k8s
 
+.PHONY: test-kind-lab
+test-kind-lab: lab-k8s ## make test-kind on the lab's own cluster, by the entry that any cluster has
+	go run ./test/e2e/cmd/cluster $(MAKE) test-kind RUN='$(RUN)'
+
 .PHONY: test
 test: lint test-unit test-lab ## all of them
 
