@@ -69,6 +69,7 @@ var cases = []struct {
 	{"two networks at once", false, testTwoNetworksAtOnce},
 	{"kubelet restarted", true, testKubeletRestarted},
 	{"another device plugin", true, testOtherPlugin},
+	{"sriov-cni beside it", true, testSRIOVCNI},
 	{"network-status", false, testNetworkStatus},
 	{"Multus", false, testMultus},
 	{"Events", false, testEvents},
