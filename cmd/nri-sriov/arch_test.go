@@ -16,7 +16,8 @@ const module = "github.com/nri-sriov/nri-sriov/"
 var rooms = [][]string{
 	{"cmd/nri-sriov", "tools/image"},
 	{"pkg/kube/report"},
-	{"pkg/hooks", "pkg/check", "pkg/sriovcni", "pkg/candidate"},
+	{"pkg/hooks", "pkg/check", "pkg/sriovcni"},
+	{"pkg/candidate"},
 	{"pkg/attach", "pkg/kube/kubelet"},
 	{"pkg/request"},
 	{"pkg/inventory"},

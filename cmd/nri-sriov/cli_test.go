@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,6 +54,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"candidates", "-f", none}, 1},
 		{[]string{"candidates"}, 2},
 		{[]string{"check", "--sysfs", none, "--config", none}, 1},
+		{[]string{"check", "-f", none}, 1},
 	} {
 		if code, output := cli(t, c.args...); code != c.want {
 			t.Errorf("%v ends with %d, wanted %d\n%s", c.args, code, c.want, output)
@@ -102,6 +104,36 @@ func TestCheckPrintsJSON(t *testing.T) {
 	}
 	if code != 1 || found["config"] != "ok" || found["NRI socket"] != "failure" || found["PF enp1s0"] != "ok" || found["VF 0 of enp1s0"] != "warning" {
 		t.Errorf("%d, %v", code, found)
+	}
+}
+
+// TestCheckOfAPod: the exit code tells whether it would work.
+func TestCheckOfAPod(t *testing.T) {
+	for text, want := range map[string]struct {
+		code  int
+		piece string
+	}{
+		`{kind: Pod, metadata: {annotations: {sriov.nri.io/networks: default}}, spec: {containers: [{name: a}]}}`: {1, "failure  VFs: "},
+		`{kind: Pod, metadata: {annotations: {sriov.nri.io/networks: other}}, spec: {containers: [{name: a}]}}`:   {1, `failure  network "other" as net1: `},
+		`{kind: Pod, spec: {containers: [{name: a}]}}`:                                                            {0, "warning  annotation: there is none"},
+		`default`:                     {1, "is not the manifest of a pod"},
+		"kind: Pod\n---\nkind: Pod\n": {1, "several documents"},
+		`{kind: ConfigMap, data: {networks: any}}`: {1, "it has no containers"},
+	} {
+		file := filepath.Join(t.TempDir(), "pod.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"check", "-f", file, "--sysfs", sysfs(t), "--run-dir", t.TempDir(), "--config", "/none"}
+		code, output := cli(t, args...)
+		if code == 1 && output == "" { // an error, which main prints
+			root := newRoot()
+			root.SetArgs(args)
+			output = root.ExecuteContext(t.Context()).Error()
+		}
+		if code != want.code || !strings.Contains(output, want.piece) {
+			t.Errorf("%s: %d, no %q in\n%s", text, code, want.piece, output)
+		}
 	}
 }
 

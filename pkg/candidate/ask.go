@@ -35,12 +35,15 @@ func Ask(text []byte, namespace string, node func() (Node, error)) (placement.An
 	if _, question := keys["request"]; isMap && question {
 		return askQuestion(text, node)
 	}
-	pod := manifest{networks: string(text), namespace: namespace}
+	pod := Manifest{Asks: true, Networks: string(text), Namespace: namespace}
 	if isMap {
 		var err error
-		if pod, err = readManifest(text, namespace); err != nil {
+		if pod, err = ReadManifest(text, namespace); err != nil {
 			return bad(err), nil
 		}
+	}
+	if !pod.Asks {
+		return bad(errors.New("the manifest has no annotation " + request.NetworksAnnotation + ": such a pod gets no VF")), nil
 	}
 	at, err := node()
 	if err != nil {
@@ -54,11 +57,25 @@ func Ask(text []byte, namespace string, node func() (Node, error)) (placement.An
 	if err != nil {
 		return placement.Answer{}, err
 	}
-	result, err := placement.Candidates(tree, question, placement.Options{Limit: maxCandidates})
-	if err == nil {
-		result = withoutOverlap(result)
+	return placement.AnswerOf(ways(tree, question)), nil
+}
+
+// Ways are those in which a node could serve a pod now, or the reasons why there is none. An error is a *placement.BadRequest,
+// such as a trait that nobody knows, or is about the node's own inventory.
+func Ways(node Node, granted []request.Granted, isolate bool) (placement.Result, error) {
+	tree, err := worldOf(node)
+	if err != nil {
+		return placement.Result{}, err
 	}
-	return placement.AnswerOf(result, err), nil
+	return ways(tree, groupsOf(granted, isolate))
+}
+
+func ways(tree *placement.Tree, question placement.Question) (placement.Result, error) {
+	result, err := placement.Candidates(tree, question, placement.Options{Limit: maxCandidates})
+	if err != nil {
+		return placement.Result{}, err
+	}
+	return withoutOverlap(result), nil
 }
 
 func askQuestion(text []byte, node func() (Node, error)) (placement.Answer, error) {
@@ -122,23 +139,28 @@ func withoutOverlap(result placement.Result) placement.Result {
 	return result
 }
 
-// questionOf is a pod's annotation as a placement question: each entry a numbered group, named after its interface or, where
-// the pod names none, by its place in the list, from 1.
-func questionOf(pod manifest, node *config.Node) (placement.Question, error) {
-	asked, err := request.Parse(pod.networks, pod.grouping)
+// questionOf is a pod's annotation as a placement question.
+func questionOf(pod Manifest, node *config.Node) (placement.Question, error) {
+	asked, err := request.Parse(pod.Networks, pod.Grouping)
 	if err != nil {
 		return placement.Question{}, err
 	}
-	granted, err := request.Authorise(asked, node, pod.namespace)
+	granted, err := request.Authorise(asked, node, pod.Namespace)
 	if err != nil {
 		return placement.Question{}, err
 	}
+	return groupsOf(granted, asked.Isolate), nil
+}
+
+// groupsOf makes each entry a numbered group, named after its interface or, where the pod names none, by its place in the
+// list, from 1.
+func groupsOf(granted []request.Granted, isolate bool) placement.Question {
 	question := placement.Question{GroupPolicy: placement.PolicyNone}
-	if asked.Isolate {
+	if isolate {
 		question.GroupPolicy = placement.PolicyIsolate
 	}
 	for i, one := range granted {
 		question.Groups = append(question.Groups, groupOf(one, i+1))
 	}
-	return question, nil
+	return question
 }

@@ -2,11 +2,8 @@ package candidate
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"strconv"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
@@ -35,39 +32,4 @@ func groupOf(one request.Granted, place int) placement.Group {
 	}
 	group.Required = append(group.Required, device)
 	return group
-}
-
-// manifest is what of a pod matters here.
-type manifest struct{ networks, grouping, namespace string }
-
-// metadata is the part of a Kubernetes object that is read; whatever else there is, is none of ours.
-type metadata struct {
-	Namespace   string            `json:"namespace"`
-	Annotations map[string]string `json:"annotations"`
-}
-
-func readManifest(text []byte, namespace string) (manifest, error) {
-	var object struct {
-		Kind     string   `json:"kind"`
-		Metadata metadata `json:"metadata"`
-		Spec     struct {
-			Template *struct {
-				Metadata metadata `json:"metadata"`
-			} `json:"template"`
-		} `json:"spec"`
-	}
-	if err := yaml.Unmarshal(text, &object); err != nil {
-		return manifest{}, err
-	}
-	of := object.Metadata
-	if object.Kind != "Pod" && object.Spec.Template != nil {
-		of.Annotations = object.Spec.Template.Metadata.Annotations
-	}
-	networks, asks := of.Annotations[request.NetworksAnnotation]
-	if !asks {
-		return manifest{}, errors.New("the manifest has no annotation " + request.NetworksAnnotation + ": such a pod gets no VF")
-	}
-	return manifest{
-		networks: networks, grouping: of.Annotations[request.GroupPolicyAnnotation], namespace: cmp.Or(of.Namespace, namespace),
-	}, nil
 }

@@ -133,7 +133,7 @@ func (p *IPAM) run(ctx context.Context, command string, call Call, more stdin) (
 	if err != nil {
 		return nil, false, err
 	}
-	path, err := p.find(name)
+	path, err := p.Find(name)
 	if err != nil {
 		return nil, false, err
 	}

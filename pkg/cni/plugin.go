@@ -12,9 +12,9 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 )
 
-// find gives the path of the first executable file of that name in the directories. The name was checked: it leads
+// Find gives the path of the first executable file of that name in the directories. The name was checked: it leads
 // nowhere else.
-func (p *IPAM) find(name string) (string, error) {
+func (p *IPAM) Find(name string) (string, error) {
 	var unfit string
 	for _, dir := range p.dirs {
 		path := filepath.Join(dir, name)

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -12,6 +11,7 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/dpdk"
+	"github.com/nri-sriov/nri-sriov/pkg/request"
 )
 
 // usable is an attachment that a container may use. Its IOMMU group and its nodes are those that the kernel has now.
@@ -55,14 +55,10 @@ func reachable(one usable, container *api.Container) error {
 		return fmt.Errorf("%s is bound to %s, which has no device nodes for user space: it should be bound to vfio-pci", one.Address, one.Driver)
 	}
 	if hasNamespace(container.GetLinux().GetNamespaces(), "user") {
-		return errUserNamespace
+		return request.ErrUserNamespace
 	}
 	return nil
 }
-
-// errUserNamespace: the OCI runtime binds the host's nodes then, with the host's owner and mode, which is 0600 of root.
-var errUserNamespace = errors.New("in a user namespace (hostUsers: false) nobody can open the device nodes of vfio, " +
-	"which belong to the host's root: set hostUsers: true")
 
 func hasNamespace(namespaces []*api.LinuxNamespace, kind string) bool {
 	return slices.ContainsFunc(namespaces, func(ns *api.LinuxNamespace) bool { return ns.GetType() == kind })

@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 	"github.com/containerd/nri/pkg/stub"
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
-	"github.com/nri-sriov/nri-sriov/pkg/vf"
 	"github.com/sirupsen/logrus"
 )
 
@@ -115,73 +113,6 @@ func (p *Plugin) Configure(_ context.Context, text, runtime, version string) (ap
 	return 0, nil
 }
 
-// Synchronize takes the runtime's list of sandboxes, and starts to make the node true to it.
-func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
-	defer p.answered("Synchronize", nil, time.Now())
-	given := map[string]bool{}
-	for _, one := range containers {
-		if isGiven(one) {
-			given[one.GetPodSandboxId()] = true
-		}
-	}
-	p.mutex.Lock()
-	node := p.node.Load()
-	if node == nil {
-		p.last, p.lastGiven = append([]*api.PodSandbox{}, pods...), given
-	}
-	p.mutex.Unlock()
-	if node != nil {
-		p.reconcile(node, pods, given)
-	}
-	p.synchronised.Store(true)
-	return nil, nil
-}
-
-func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, given map[string]bool) {
-	var live []attach.Live
-	facts := map[string]sandboxFacts{}
-	for _, pod := range pods {
-		f := factsOf(pod)
-		facts[f.id] = f
-		stranger := !f.asks && node.Kubelet != nil && given[f.id]
-		if !f.asks && !stranger && !node.Attacher.Known(f.id) {
-			continue
-		}
-		live = append(live, p.liveOf(node, f.of(pod)))
-	}
-	late := 0
-	for id, err := range node.Attacher.Reconcile(live) {
-		if errors.Is(err, vf.ErrNoNamespace) {
-			continue // it has ended already
-		}
-		late++
-		p.logOf(facts[id]).WithError(err).Error("pod cannot be attached late")
-		p.refused(facts[id], "", err)
-	}
-	node.Attacher.CollectLeases(delegated(node.Config))
-	p.log.WithFields(logrus.Fields{"sandboxes": len(pods), "asking": len(live), "refused": late}).Info("synchronised with the runtime")
-}
-
-// liveOf is a sandbox of the runtime's list with what it is to have.
-func (p *Plugin) liveOf(node *Node, f sandboxFacts) attach.Live {
-	one := attach.Live{Sandbox: f.sandbox(node)}
-	var err error
-	if f.asks {
-		one.Wants, one.Isolate, err = wantsOf(f, node)
-	} else {
-		err = f.check()
-	}
-	if err != nil {
-		p.logOf(f).WithError(err).Warn("pod asks for what it cannot have")
-		p.refused(f, "", err)
-		return one
-	}
-	if node.Kubelet != nil {
-		one.Ask = p.question(f)
-	}
-	return one
-}
-
 // RunPodSandbox reads the pod's request, authorises it, claims VFs and starts the kernel's work. It waits for nothing.
 func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	f := factsOf(pod)
@@ -223,89 +154,6 @@ func (p *Plugin) attach(f sandboxFacts) error {
 		return node.Attacher.AttachAsking(f.sandbox(node), wants, isolate, p.question(f))
 	}
 	return node.Attacher.Attach(f.sandbox(node), wants, isolate)
-}
-
-// CreateContainer is the gate: no container of a pod that asks is created before all that it asked for is there.
-func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
-	f := factsOf(pod)
-	node := p.node.Load()
-	given := node != nil && node.Kubelet != nil && isGiven(container)
-	if !f.asks && !given && (node == nil || !node.Attacher.Known(f.id)) {
-		return nil, nil, nil
-	}
-	f = f.of(pod)
-	if node == nil && p.aside(ctx, pod) {
-		return nil, nil, nil
-	}
-	defer p.answered("CreateContainer", pod, time.Now())
-	adjustment, err := p.admit(ctx, f, node, container)
-	if err != nil {
-		p.logOf(f).WithField("container", container.GetName()).WithError(err).Warn("container held back")
-		p.refused(f, container.GetName(), err)
-		return nil, nil, f.refusal(err)
-	}
-	return adjustment, nil, nil
-}
-
-func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, container *api.Container) (*api.ContainerAdjustment, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(gateShare*float64(p.request.Load())))
-	defer cancel()
-	if node == nil {
-		return nil, fmt.Errorf("%w; the container is tried again", errStarting)
-	}
-	if err := p.revise(f, node); err != nil {
-		return nil, err
-	}
-	attachments, err := p.await(ctx, f, node, container)
-	if err == nil && node.Kubelet != nil {
-		err = checkGiven(container, attachments)
-	} else if err != nil {
-		err = failedAttach(err)
-	}
-	if err != nil || !f.asks && len(attachments) == 0 {
-		return nil, err
-	}
-	return inTime(ctx, func() (*api.ContainerAdjustment, error) { return adjust(node, f.id, container, attachments) })
-}
-
-// await waits for the pod's attachments.
-func (p *Plugin) await(ctx context.Context, f sandboxFacts, node *Node, container *api.Container) ([]attach.Attachment, error) {
-	defer p.waited(time.Now())
-	if !f.asks && !isGiven(container) {
-		return awaitStranger(ctx, f, node)
-	}
-	attachments, err := node.Attacher.Ready(ctx, f.id)
-	if errors.Is(err, attach.ErrUnknownSandbox) {
-		// The sandbox ran while the daemon was away.
-		if err := p.attach(f); err != nil {
-			return nil, err
-		}
-		attachments, err = node.Attacher.Ready(ctx, f.id)
-	}
-	if !f.asks && errors.Is(err, attach.ErrUnknownSandbox) {
-		return nil, nil // the kubelet says that the pod was given nothing
-	}
-	return attachments, err
-}
-
-// inTime has the answer in time, or an error: past the request's timeout the runtime would create the container without
-// what is in the answer. What is late is made again when the container is tried again.
-func inTime(ctx context.Context, do func() (*api.ContainerAdjustment, error)) (*api.ContainerAdjustment, error) {
-	type answer struct {
-		adjustment *api.ContainerAdjustment
-		err        error
-	}
-	made := make(chan answer, 1)
-	go func() {
-		adjustment, err := do()
-		made <- answer{adjustment, err}
-	}()
-	select {
-	case one := <-made:
-		return one.adjustment, one.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("the container's devices and files are not ready in time; the container is tried again: %w", ctx.Err())
-	}
 }
 
 // StopPodSandbox hands the sandbox over for release.

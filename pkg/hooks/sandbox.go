@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/netip"
 	"path"
@@ -120,60 +119,19 @@ func wantsOf(f sandboxFacts, node *Node) (wants []attach.Want, isolate bool, err
 
 func wantsOfGranted(f sandboxFacts, granted []request.Granted) (wants []attach.Want, err error) {
 	for _, one := range granted {
-		var want attach.Want
-		err := f.fitFor(one.Network)
-		if err == nil {
-			want, err = wantOf(one)
-		}
-		if err != nil {
+		if err := f.fitFor(one.Network); err != nil {
 			return nil, because{fmt.Errorf("network %q: %w", one.Network.Name, err), UnfitSandbox}
 		}
-		wants = append(wants, want)
+		wants = append(wants, wantOf(one))
 	}
 	return wants, nil
 }
 
 func (f sandboxFacts) fitFor(network *config.Network) error {
-	if network.Device == config.DeviceVFIO {
-		return f.fitForVFIO()
-	}
-	return f.fitForNetdev()
+	return request.Sandbox{Handler: f.handler, HostNetwork: f.netns == "", UserNamespace: f.userns}.Fit(network)
 }
 
-// fitForNetdev refuses sandboxes that cannot see an interface which is moved into their namespace.
-func (f sandboxFacts) fitForNetdev() error {
-	switch {
-	case f.isGVisor():
-		return fmt.Errorf("runtime handler %q (gVisor) copies the pod's interfaces when it starts and sees none that comes later: use a handler of runc", f.handler)
-	case f.isKata():
-		return fmt.Errorf("runtime handler %q (Kata) scans the pod's interfaces before this plugin is asked: use a handler of runc", f.handler)
-	case f.netns == "":
-		return errors.New("a host-network pod has no network namespace to move an interface into: set hostNetwork: false")
-	}
-	return nil
-}
-
-// fitForVFIO refuses sandboxes whose containers cannot open a device node of the host.
-func (f sandboxFacts) fitForVFIO() error {
-	switch {
-	case f.isGVisor():
-		return fmt.Errorf("runtime handler %q (gVisor) has a kernel of its own, which knows no vfio devices: use a handler of runc", f.handler)
-	case f.isKata():
-		return fmt.Errorf("runtime handler %q (Kata) runs containers in a virtual machine, which device nodes of the host do not reach: use a handler of runc", f.handler)
-	case f.userns:
-		return errUserNamespace
-	}
-	return nil
-}
-
-func (f sandboxFacts) isGVisor() bool {
-	handler := strings.ToLower(f.handler)
-	return strings.Contains(handler, "gvisor") || strings.Contains(handler, "runsc")
-}
-
-func (f sandboxFacts) isKata() bool { return strings.Contains(strings.ToLower(f.handler), "kata") }
-
-func wantOf(one request.Granted) (attach.Want, error) {
+func wantOf(one request.Granted) attach.Want {
 	network := one.Network
 	want := attach.Want{
 		Network: network.Name, Interfaces: one.Interfaces, Containers: one.Containers,
@@ -196,17 +154,14 @@ func wantOf(one request.Granted) (attach.Want, error) {
 		}
 		want.DNS = cni.DNS(ipam.DNS)
 	}
-	if len(want.Addresses) > 0 && len(want.Interfaces) > 1 {
-		return attach.Want{}, fmt.Errorf("it has static addresses, which only one VF of a pod can have: count is %d", len(want.Interfaces))
-	}
 	if network.Delegate != nil {
 		want.Delegate = &attach.Delegate{Config: network.Delegate.Config, IPs: one.IPs}
-		return want, nil
+		return want
 	}
 	for _, prefix := range one.IPs {
 		want.Addresses = append(want.Addresses, cni.Address{Prefix: prefix})
 	}
-	return want, nil
+	return want
 }
 
 // gatewayOf is the route's own gateway or, as in CNI, that of the first address of its family which has one.

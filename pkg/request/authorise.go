@@ -20,8 +20,9 @@ type Granted struct {
 }
 
 // Authorise decides whether the pods of a namespace may ask this of this node. It grants every group, in order, or
-// none. What other pods of the namespace have already is not counted here, against the network's MaxPerNamespace. The error is one sentence about the first group that it refuses; it tells the pod what its own namespace may
-// use, and nothing about other namespaces.
+// none. What other pods of the namespace have already is not counted here, against the network's MaxPerNamespace. The error
+// is one sentence about the first group that it refuses; it tells the pod what its own namespace may use, and nothing
+// about other namespaces.
 func Authorise(pod Pod, node *config.Node, namespace string) ([]Granted, error) {
 	granted := make([]Granted, 0, len(pod.Groups))
 	for _, group := range pod.Groups {
@@ -35,6 +36,8 @@ func Authorise(pod Pod, node *config.Node, namespace string) ([]Granted, error) 
 		case network.MaxPerNamespace > 0 && pod.asks(network.Name) > network.MaxPerNamespace:
 			err = fmt.Errorf("the pod asks for %d at a time; the pods of one namespace together may have %d of it on this node "+
 				"(the admin's maxPerNamespace)", pod.asks(network.Name), network.MaxPerNamespace)
+		case network.IPAM != nil && len(network.IPAM.Addresses) > 0 && len(group.Interfaces) > 1:
+			err = fmt.Errorf("it has static addresses, which only one VF of a pod can have: count is %d", len(group.Interfaces))
 		default:
 			err = checkChoices(group, network)
 		}

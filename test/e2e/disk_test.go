@@ -288,7 +288,7 @@ func diskSlow(s *subject) {
 	c.without += s.bare("net1", s.container(first, "app"), s.container(second, "app"))
 	s.within(time.Minute, func() error { return s.forgotten(ended) })
 	c.converge = time.Since(begun)
-	s.stayedConnected()
+	s.stayedConnected(defaultPatience)
 	s.restartWith()
 	s.tell(c)
 }

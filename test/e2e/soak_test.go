@@ -55,7 +55,7 @@ func TestSoak(t *testing.T) {
 	if err := after.grownFrom(before); err != nil {
 		t.Error(err)
 	}
-	s.stayedConnected()
+	s.stayedConnected(defaultPatience)
 	s.tell(tally{rows: "34,36", injected: count})
 }
 

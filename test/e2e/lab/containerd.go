@@ -129,6 +129,15 @@ func (c *Containerd) Restart(ctx context.Context) error {
 	return c.launch(ctx)
 }
 
+// SetRequestTimeout restarts containerd with another patience towards plugins; see ContainerdOptions.
+func (c *Containerd) SetRequestTimeout(ctx context.Context, timeout time.Duration) error {
+	c.options.RequestTimeout = timeout
+	if err := c.guest.WriteFile(ctx, c.ConfigFile(), 0o644, []byte(c.configuration())); err != nil {
+		return fmt.Errorf("configure containerd: %w", err)
+	}
+	return c.Restart(ctx)
+}
+
 // Kill kills containerd alone; Restart starts it again.
 func (c *Containerd) Kill(ctx context.Context) error {
 	if _, err := c.process.Kill(ctx); err != nil {

@@ -1,0 +1,79 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
+	"github.com/sirupsen/logrus"
+)
+
+// Synchronize takes the runtime's list of sandboxes, and starts to make the node true to it.
+func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
+	defer p.answered("Synchronize", nil, time.Now())
+	given := map[string]bool{}
+	for _, one := range containers {
+		if isGiven(one) {
+			given[one.GetPodSandboxId()] = true
+		}
+	}
+	p.mutex.Lock()
+	node := p.node.Load()
+	if node == nil {
+		p.last, p.lastGiven = append([]*api.PodSandbox{}, pods...), given
+	}
+	p.mutex.Unlock()
+	if node != nil {
+		p.reconcile(node, pods, given)
+	}
+	p.synchronised.Store(true)
+	return nil, nil
+}
+
+func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, given map[string]bool) {
+	var live []attach.Live
+	facts := map[string]sandboxFacts{}
+	for _, pod := range pods {
+		f := factsOf(pod)
+		facts[f.id] = f
+		stranger := !f.asks && node.Kubelet != nil && given[f.id]
+		if !f.asks && !stranger && !node.Attacher.Known(f.id) {
+			continue
+		}
+		live = append(live, p.liveOf(node, f.of(pod)))
+	}
+	late := 0
+	for id, err := range node.Attacher.Reconcile(live) {
+		if errors.Is(err, vf.ErrNoNamespace) {
+			continue // it has ended already
+		}
+		late++
+		p.logOf(facts[id]).WithError(err).Error("pod cannot be attached late")
+		p.refused(facts[id], "", err)
+	}
+	node.Attacher.CollectLeases(delegated(node.Config))
+	p.log.WithFields(logrus.Fields{"sandboxes": len(pods), "asking": len(live), "refused": late}).Info("synchronised with the runtime")
+}
+
+// liveOf is a sandbox of the runtime's list with what it is to have.
+func (p *Plugin) liveOf(node *Node, f sandboxFacts) attach.Live {
+	one := attach.Live{Sandbox: f.sandbox(node)}
+	var err error
+	if f.asks {
+		one.Wants, one.Isolate, err = wantsOf(f, node)
+	} else {
+		err = f.check()
+	}
+	if err != nil {
+		p.logOf(f).WithError(err).Warn("pod asks for what it cannot have")
+		p.refused(f, "", err)
+		return one
+	}
+	if node.Kubelet != nil {
+		one.Ask = p.question(f)
+	}
+	return one
+}
