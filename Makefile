@@ -44,7 +44,7 @@ lab: ## prepare the lab: QEMU, a kernel, a guest with containerd; needs root and
 .PHONY: test-lab
 test-lab: export NRI_SRIOV_LAB_CONTAINERD := $(or $(CONTAINERD),$(NRI_SRIOV_LAB_CONTAINERD))
 test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses, LONG=1 adds the long ones, CONTAINERD=1.7.35 its version
-	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
+	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(value RUN)') ./test/e2e/...
 
 .PHONY: test
 test: lint test-unit test-lab ## all of them
@@ -59,7 +59,7 @@ bench: ## what a VF costs a pod, the hooks and the node, each figure beside its 
 
 .PHONY: faults
 faults: lab ## every row of the fault matrix, into docs/reliability.md; an hour and more; RUN= repeats some of its lab tests
-	go run ./test/e2e/cmd/faults $(if $(RUN),-run '$(RUN)') docs/reliability.md
+	go run ./test/e2e/cmd/faults $(if $(RUN),-run '$(value RUN)') docs/reliability.md
 
 .PHONY: soak
 soak: lab ## N pods come and go while the daemon's memory, descriptors and sockets are looked at
