@@ -44,7 +44,7 @@ lab: ## prepare the lab: QEMU, a kernel, a guest with containerd; needs root and
 .PHONY: test-lab
 test-lab: export NRI_SRIOV_LAB_CONTAINERD := $(or $(CONTAINERD),$(NRI_SRIOV_LAB_CONTAINERD))
 test-lab: lab ## the tests on emulated SR-IOV hardware with a real containerd; RUN= chooses, LONG=1 adds the long ones, CONTAINERD=1.7.35 its version
-	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 60m $(if $(RUN),-run '$(RUN)') \
+	NRI_SRIOV_LAB=1 NRI_SRIOV_LAB_LONG=$(LONG) $(GO_TEST) -v -p 1 -parallel $(GUESTS) -timeout 120m $(if $(RUN),-run '$(value RUN)') \
 		$$(go list ./test/e2e/... | grep -v -e '/e2e/cluster$$' -e '/e2e/k8s$$')
 
 .PHONY: lab-k8s
@@ -53,16 +53,16 @@ lab-k8s: ## prepare the lab's Kubernetes: what `make lab` does, and kubelet and 
 
 .PHONY: test-k8s
 test-k8s: lab-k8s ## the tests in a Kubernetes of two nodes in the lab; RUN=TestKubernetes/ping chooses
-	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -timeout 90m $(if $(RUN),-run '$(RUN)') ./test/e2e/cluster ./test/e2e/k8s
+	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -timeout 90m $(if $(RUN),-run '$(value RUN)') ./test/e2e/cluster ./test/e2e/k8s
 
 .PHONY: test-kind
 test-kind: ## the same tests on the cluster of KUBECONFIG=, such as kind's, where nri-sriov is installed with test/e2e/k8s/testdata/config.yaml
 	@test -n "$(KUBECONFIG)" || { echo "say which cluster: make test-kind KUBECONFIG=..."; exit 2; }
-	NRI_SRIOV_KUBECONFIG=$(abspath $(KUBECONFIG)) $(GO_TEST) -v -timeout 90m $(if $(RUN),-run '$(RUN)') ./test/e2e/k8s
+	NRI_SRIOV_KUBECONFIG=$(abspath $(KUBECONFIG)) $(GO_TEST) -v -timeout 90m $(if $(RUN),-run '$(value RUN)') ./test/e2e/k8s
 
 .PHONY: test-kind-lab
 test-kind-lab: lab-k8s ## make test-kind on the lab's own cluster, by the entry that any cluster has
-	go run ./test/e2e/cmd/cluster $(MAKE) test-kind RUN='$(RUN)'
+	go run ./test/e2e/cmd/cluster $(MAKE) test-kind RUN='$(value RUN)'
 
 .PHONY: test
 test: lint test-unit test-lab ## all of them
@@ -81,7 +81,7 @@ bench: ## what a VF costs a pod, the hooks and the node, each figure beside its 
 
 .PHONY: faults
 faults: lab ## every row of the fault matrix, into docs/reliability.md; an hour and more; RUN= repeats some of its lab tests
-	go run ./test/e2e/cmd/faults $(if $(RUN),-run '$(RUN)') docs/reliability.md
+	go run ./test/e2e/cmd/faults $(if $(RUN),-run '$(value RUN)') docs/reliability.md
 
 .PHONY: soak
 soak: lab ## N pods come and go while the daemon's memory, descriptors and sockets are looked at
