@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -254,4 +255,15 @@ func freeAddress(t *testing.T) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	mustDo(t, err, listener.Close())
 	return listener.Addr().String()
+}
+
+// TestHangupAtTheStart: a daemon that is told to read its config again before it watches it lives on.
+func TestHangupAtTheStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	mustDo(t, os.WriteFile(file, []byte("broken"), 0o600))
+	if err := run(t.Context(), runFlags{config: file, logLevel: "error", logFormat: "text"}); err == nil {
+		t.Fatal("a broken config is no error")
+	}
+	mustDo(t, syscall.Kill(os.Getpid(), syscall.SIGHUP)) // which ends a process that does not listen
+	time.Sleep(50 * time.Millisecond)
 }

@@ -93,6 +93,8 @@ func (f *runFlags) logger() *logrus.Logger {
 
 func run(ctx context.Context, f runFlags) error {
 	spareMemory()
+	// Until the config is watched a SIGHUP would end the daemon; what it is about is read anew then in any case.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	log := f.logger()
 	log.WithFields(logrus.Fields{"version": version, "nri": moduleVersion("github.com/containerd/nri")}).Info("nri-sriov starts")
 	d := &daemon{flags: f, log: log, meters: newMeters()}

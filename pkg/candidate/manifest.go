@@ -16,8 +16,7 @@ import (
 
 // Manifest is what of a pod's manifest matters to its VFs. Whatever else there is in it, is none of ours.
 type Manifest struct {
-	// Kind is Pod, or what makes pods.
-	Kind, Name, Namespace string
+	Namespace string
 	// Asks tells whether the pod has the annotation; the two texts are what it says.
 	Asks               bool
 	Networks, Grouping string
@@ -45,7 +44,6 @@ type Container struct {
 }
 
 type metadata struct {
-	Name        string            `json:"name"`
 	Namespace   string            `json:"namespace"`
 	Annotations map[string]string `json:"annotations"`
 }
@@ -104,8 +102,8 @@ func ReadManifest(text []byte, namespace string) (Manifest, error) {
 	}
 	networks, asks := pod.Metadata.Annotations[request.NetworksAnnotation]
 	return Manifest{
-		Kind: object.Kind, Name: object.Metadata.Name, Namespace: cmp.Or(object.Metadata.Namespace, namespace),
-		Asks: asks, Networks: networks, Grouping: pod.Metadata.Annotations[request.GroupPolicyAnnotation], Spec: pod.Spec,
+		Namespace: cmp.Or(object.Metadata.Namespace, namespace),
+		Asks:      asks, Networks: networks, Grouping: pod.Metadata.Annotations[request.GroupPolicyAnnotation], Spec: pod.Spec,
 	}, nil
 }
 

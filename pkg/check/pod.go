@@ -47,37 +47,62 @@ func Pod(pod candidate.Manifest, node candidate.Node, plugins *cni.IPAM) []Findi
 
 const annotationMend = "docs/annotation.md has the keys and their values"
 
-// asked is what the pod asks for, by its annotation or by the resources of its containers alone.
-func (q *question) asked(counted map[string]int) (request.Pod, bool) {
+// asked is what the pod asks for by its annotation, and by the resources of its containers that no entry names.
+func (q *question) asked(counted map[string]int) (asked request.Pod, ok bool) {
 	if q.pod.Asks {
-		asked, err := request.Parse(q.pod.Networks, q.pod.Grouping)
-		if err != nil {
+		var err error
+		if asked, err = request.Parse(q.pod.Networks, q.pod.Grouping); err != nil {
 			q.say(Failure, "annotation", err.Error(), annotationMend)
 			return asked, false
 		}
-		vfs := 0
-		for _, group := range asked.Groups {
-			vfs += len(group.Interfaces)
-		}
-		q.say(OK, "annotation", fmt.Sprintf("entries: %d, devices: %d", len(asked.Groups), vfs), "")
-		return asked, true
 	}
-	var asked request.Pod
-	for _, resource := range slices.Sorted(maps.Keys(counted)) {
-		name, ours := strings.CutPrefix(resource, config.ResourcePrefix)
-		for range counted[resource] {
-			if ours {
-				asked.Groups = append(asked.Groups, request.Group{Network: name, Interfaces: []string{fmt.Sprint("net", len(asked.Groups)+1)}})
-			}
-		}
+	entries := len(asked.Groups)
+	asked.Groups = append(asked.Groups, unnamed(asked, counted)...)
+	devices := 0
+	for _, group := range asked.Groups {
+		devices += len(group.Interfaces)
 	}
-	if len(asked.Groups) == 0 {
+	alone := len(asked.Groups) - entries
+	switch {
+	case devices == 0:
 		q.say(Warning, "annotation", "there is none, and no container asks for "+config.ResourcePrefix+"…: such a pod gets no VF",
 			"add "+request.NetworksAnnotation+" to the pod's annotations")
 		return asked, false
+	case devices > request.MaxVFs:
+		q.say(Failure, "annotation", fmt.Sprintf("%d devices in all, with those of resources; a pod may have %d", devices, request.MaxVFs), "ask for less")
+		return asked, false
+	case alone > 0:
+		q.say(OK, "annotation", fmt.Sprintf("entries: %d, devices: %d, of which %d by resources of containers alone", entries, devices, alone), "")
+	default:
+		q.say(OK, "annotation", fmt.Sprintf("entries: %d, devices: %d", entries, devices), "")
 	}
-	q.say(OK, "annotation", fmt.Sprintf("there is none: the pod gets an interface or device for each of the %d that its containers ask for", len(asked.Groups)), "")
 	return asked, true
+}
+
+// unnamed are entries for resources of ours whose networks the annotation does not name: an interface or device each.
+func unnamed(asked request.Pod, counted map[string]int) (groups []request.Group) {
+	named, taken := map[string]bool{}, map[string]bool{}
+	for _, group := range asked.Groups {
+		named[group.Network] = true
+		for _, name := range group.Interfaces {
+			taken[name] = true
+		}
+	}
+	next := 1
+	for _, resource := range slices.Sorted(maps.Keys(counted)) {
+		network, ours := strings.CutPrefix(resource, config.ResourcePrefix)
+		if !ours || named[network] {
+			continue
+		}
+		for range counted[resource] {
+			for taken[fmt.Sprint("net", next)] {
+				next++
+			}
+			groups = append(groups, request.Group{Network: network, Interfaces: []string{fmt.Sprint("net", next)}})
+			next++
+		}
+	}
+	return groups
 }
 
 // granted are the entries that the node's config allows; the others are findings, each.
@@ -138,6 +163,9 @@ func described(network *config.Network) string {
 	return text
 }
 
+// tooMany is more than any pod may have, and few enough to count.
+const tooMany = request.MaxVFs + 1
+
 // counted is how many devices of each resource the kubelet would give the pod's containers.
 func (q *question) counted() map[string]int {
 	ours := map[string]bool{}
@@ -155,7 +183,7 @@ func (q *question) counted() map[string]int {
 				q.say(Failure, "container "+container.Name, fmt.Sprintf("%s: %v is not a whole number", name, value), "devices are counted in ones")
 				continue
 			}
-			counted[name] += amount
+			counted[name] = min(counted[name]+min(amount, tooMany), tooMany)
 		}
 	}
 	for _, container := range q.pod.Spec.Containers {
