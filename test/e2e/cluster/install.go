@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+	"github.com/nri-sriov/nri-sriov/test/e2e/testpmd"
 )
 
 const (
@@ -29,7 +31,7 @@ var nodeModules = []string{"vfio-pci", "vhost_net", "tun"}
 
 // BuildImage makes the image as a user does, in the tree that the working folder belongs to, and gives its file.
 func BuildImage(ctx context.Context) (string, error) {
-	root, err := moduleRoot(ctx)
+	root, err := lab.ModuleRoot(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -40,12 +42,27 @@ func BuildImage(ctx context.Context) (string, error) {
 	return filepath.Join(root, archive), nil
 }
 
-func moduleRoot(ctx context.Context) (string, error) {
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+// StartInstalled builds the image and starts a cluster of two nodes on which nri-sriov is installed with a config. See Start.
+func StartInstalled(ctx context.Context, config, logs string, progress io.Writer) (*Cluster, *lab.Kubernetes, error) {
+	kubernetes, err := lab.PrepareKubernetes(ctx, progress)
 	if err != nil {
-		return "", fmt.Errorf("find the module: %w", err)
+		return nil, nil, err
 	}
-	return strings.TrimSpace(string(root)), nil
+	image, err := BuildImage(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := Start(ctx, kubernetes, logs, progress, lab.Options{HugePages: 2 * testpmd.Pages}, "node-1", "node-2")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err = c.Import(ctx, image); err == nil {
+		err = c.Kubectl().Install(ctx, config)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, c.Collect(context.WithoutCancel(ctx)), c.Close())
+	}
+	return c, kubernetes, nil
 }
 
 // Import gives every node the image of the daemon.
@@ -84,7 +101,7 @@ func (k *Kubectl) Install(ctx context.Context, config string) error {
 
 // writeOverlay writes what a user would to have a config of his own.
 func writeOverlay(ctx context.Context, dir, config string) error {
-	root, err := moduleRoot(ctx)
+	root, err := lab.ModuleRoot(ctx)
 	if err != nil {
 		return err
 	}

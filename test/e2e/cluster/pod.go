@@ -36,6 +36,15 @@ type Pod struct {
 	Container   lab.Container // its user, group, command, mounts and NoCapabilities count
 }
 
+// WithVF is a pod that asks the scheduler for a VF of a network, and for an address on it where one is given.
+func WithVF(name, node, network, address string) Pod {
+	pod := Pod{Name: name, Node: node, Devices: map[string]int{network: 1}}
+	if address != "" {
+		pod.Annotations = map[string]string{Networks: fmt.Sprintf(`[{network: %s, ips: ["%s/24"]}]`, network, address)}
+	}
+	return pod
+}
+
 // object is a part of a manifest.
 type object = map[string]any
 

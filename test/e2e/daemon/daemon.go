@@ -31,7 +31,7 @@ const limit = time.Minute
 // Build builds the program for the guest, from the tree that the working folder belongs to, and gives its path. The tags
 // are those of go build.
 func Build(ctx context.Context, dir string, tags ...string) (string, error) {
-	root, err := moduleRoot(ctx)
+	root, err := lab.ModuleRoot(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -42,14 +42,6 @@ func Build(ctx context.Context, dir string, tags ...string) (string, error) {
 		return "", fmt.Errorf("build nri-sriov: %w\n%s", err, output)
 	}
 	return path, nil
-}
-
-func moduleRoot(ctx context.Context) (string, error) {
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return "", fmt.Errorf("find the module: %w", err)
-	}
-	return strings.TrimSpace(string(root)), nil
 }
 
 // Daemon is nri-sriov in a guest, run by systemd within the limits of its unit.

@@ -30,7 +30,7 @@ const modules = "vfio-pci\nvhost_net\ntun\n"
 
 // installUnit does what `make install` does with the unit, under a name, and has systemd load the modules.
 func installUnit(ctx context.Context, guest *lab.Guest, name string) (*Daemon, error) {
-	root, err := moduleRoot(ctx)
+	root, err := lab.ModuleRoot(ctx)
 	if err != nil {
 		return nil, err
 	}

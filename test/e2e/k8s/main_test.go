@@ -20,7 +20,6 @@ import (
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
-	"github.com/nri-sriov/nri-sriov/test/e2e/testpmd"
 )
 
 const (
@@ -101,25 +100,17 @@ func start(t *testing.T) *suite {
 		return other(t, file)
 	}
 	lab.Require(t)
-	kubernetes, err := lab.PrepareKubernetes(t.Context(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := cluster.BuildImage(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := []string{"node-1", "node-2"}
 	logs := lab.LogFolder(t)
-	c, err := cluster.Start(t.Context(), kubernetes, logs, os.Stderr, lab.Options{HugePages: 2 * testpmd.Pages}, names...)
+	c, _, err := cluster.StartInstalled(t.Context(), config, logs, os.Stderr)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v; the logs are in %s", err, logs)
 	}
 	t.Cleanup(func() { finish(t, c, logs) })
-	if err := errors.Join(c.Import(t.Context(), image), c.Kubectl().Install(t.Context(), config)); err != nil {
-		t.Fatal(err)
+	s := &suite{Kubectl: c.Kubectl(), lab: c, image: lab.Image}
+	for _, node := range c.Nodes {
+		s.nodes = append(s.nodes, node.Name)
 	}
-	return &suite{Kubectl: c.Kubectl(), lab: c, nodes: names, image: lab.Image}
+	return s
 }
 
 // finish keeps the logs of a failed test, and ends the cluster.

@@ -18,7 +18,7 @@ import (
 // nobody gets it a second time.
 func testKubeletRestarted(s *subject) {
 	n := s.labNode(s.node(0))
-	before := withVF("before", n.Name, "public", "192.0.2.11")
+	before := cluster.WithVF("before", n.Name, "public", "192.0.2.11")
 	s.create(before)
 	states := s.running(before)
 	had := s.addresses(before, "public")
@@ -35,7 +35,7 @@ func testKubeletRestarted(s *subject) {
 	s.must(s.lab.AwaitReady(s.ctx(), n))
 	var rest []cluster.Pod
 	for i := range many - 1 {
-		rest = append(rest, withVF(fmt.Sprintf("after-%d", i), n.Name, "public", ""))
+		rest = append(rest, cluster.WithVF(fmt.Sprintf("after-%d", i), n.Name, "public", ""))
 	}
 	s.create(rest...)
 	s.running(rest...)
@@ -60,7 +60,7 @@ func testKubeletRestarted(s *subject) {
 // testDPDK: a pod that drives its VF itself, as an ordinary user, answers one on the other node.
 func testDPDK(s *subject) {
 	drives := cluster.DPDKPod("drives", s.node(0), "fast")
-	asks := withVF("asks", s.node(1), "public", "192.0.2.11")
+	asks := cluster.WithVF("asks", s.node(1), "public", "192.0.2.11")
 	s.create(drives, asks)
 	s.running(drives, asks)
 	s.addresses(drives, "fast")
@@ -151,7 +151,7 @@ func (s *subject) static(name, network string) cluster.Pod {
 
 // testUpgrade: every daemon is replaced under running pods; not one frame of theirs is lost.
 func testUpgrade(s *subject) {
-	alpha, beta := withVF("alpha", s.node(0), "public", "192.0.2.11"), withVF("beta", s.node(1), "public", "192.0.2.12")
+	alpha, beta := cluster.WithVF("alpha", s.node(0), "public", "192.0.2.11"), cluster.WithVF("beta", s.node(1), "public", "192.0.2.12")
 	s.create(alpha, beta)
 	s.running(alpha, beta)
 	s.ping(alpha, "192.0.2.12")
@@ -178,7 +178,7 @@ func testUpgrade(s *subject) {
 	if has := s.addresses(alpha, "public"); !slices.Equal(has, had) {
 		s.Errorf("the pod had %v and has %v", had, has)
 	}
-	later := withVF("later", s.node(0), "public", "192.0.2.13")
+	later := cluster.WithVF("later", s.node(0), "public", "192.0.2.13")
 	s.create(later)
 	s.running(later)
 	s.ping(later, "192.0.2.12")
@@ -186,7 +186,7 @@ func testUpgrade(s *subject) {
 
 // testConfig: a changed ConfigMap reaches the nodes without a restart, and one that is not valid is refused whole.
 func testConfig(s *subject) {
-	pod := withVF("keeps", s.node(0), "public", "192.0.2.11")
+	pod := cluster.WithVF("keeps", s.node(0), "public", "192.0.2.11")
 	s.create(pod)
 	s.running(pod)
 	had := s.addresses(pod, "public")
@@ -208,7 +208,7 @@ func testConfig(s *subject) {
 		}
 		return err
 	})
-	added := withVF("added", s.node(0), "added", "")
+	added := cluster.WithVF("added", s.node(0), "added", "")
 	s.create(added)
 	s.running(added)
 	if has := s.addresses(pod, "public"); !slices.Equal(has, had) {

@@ -51,7 +51,7 @@ func (s *subject) free(node, network string) int {
 
 // testKubeletsVF: what the kubelet says that it gave is what the pod has, whatever the order and the number.
 func testKubeletsVF(s *subject) {
-	one, two := withVF("one", s.node(0), "public", "192.0.2.11"), withVF("two", s.node(0), "other", "")
+	one, two := cluster.WithVF("one", s.node(0), "public", "192.0.2.11"), cluster.WithVF("two", s.node(0), "other", "")
 	three := cluster.Pod{Name: "three", Node: s.node(0), Devices: map[string]int{"public": 2, "scarce": 1}}
 	s.create(one, two, three)
 	s.running(one, two, three)
@@ -97,8 +97,8 @@ func testResourceAlone(s *subject) {
 
 // testPing: pods on two nodes reach each other over their VFs when they are in the same VLAN, and only then.
 func testPing(s *subject) {
-	alpha, beta := withVF("alpha", s.node(0), "public", "192.0.2.11"), withVF("beta", s.node(1), "public", "192.0.2.12")
-	gamma := withVF("gamma", s.node(1), "other", "192.0.2.13")
+	alpha, beta := cluster.WithVF("alpha", s.node(0), "public", "192.0.2.11"), cluster.WithVF("beta", s.node(1), "public", "192.0.2.12")
+	gamma := cluster.WithVF("gamma", s.node(1), "other", "192.0.2.13")
 	s.create(alpha, beta, gamma)
 	s.running(alpha, beta, gamma)
 	s.ping(alpha, "192.0.2.12")
@@ -112,11 +112,11 @@ func testPending(s *subject) {
 	node := s.node(0)
 	var pods []cluster.Pod
 	for i := range s.free(node, "scarce") {
-		pods = append(pods, withVF(fmt.Sprintf("has-%d", i), node, "scarce", ""))
+		pods = append(pods, cluster.WithVF(fmt.Sprintf("has-%d", i), node, "scarce", ""))
 	}
 	s.create(pods...)
 	s.running(pods...)
-	waits := withVF("waits", node, "scarce", "")
+	waits := cluster.WithVF("waits", node, "scarce", "")
 	s.create(waits)
 	insufficient := "Insufficient " + cluster.Resource("scarce")
 	_, err := s.AwaitPod(s.ctx(), time.Minute, "", waits.Name, func(state cluster.PodState) bool {
@@ -163,7 +163,7 @@ func testTwoNetworksAtOnce(s *subject) {
 	replicas := total/2 + 1
 	var manifests []string
 	for _, network := range []string{"public", "other"} {
-		manifests = append(manifests, deployment("many-"+network, replicas, s.imaged(withVF("", node, network, ""))))
+		manifests = append(manifests, deployment("many-"+network, replicas, s.imaged(cluster.WithVF("", node, network, ""))))
 	}
 	s.Cleanup(func() {
 		_, err := s.Do(s.ctx(), "delete", "deployment", "many-public", "many-other", "--cascade=foreground", "--timeout="+endLimit.String())
@@ -229,11 +229,11 @@ func testStatefulSet(s *subject) {
 	node := s.node(0)
 	var holders []cluster.Pod
 	for i := range s.free(node, "scarce") - 1 {
-		holders = append(holders, withVF(fmt.Sprintf("holder-%d", i), node, "scarce", ""))
+		holders = append(holders, cluster.WithVF(fmt.Sprintf("holder-%d", i), node, "scarce", ""))
 	}
 	s.create(holders...)
 	s.running(holders...)
-	set := s.imaged(withVF("", node, "scarce", ""))
+	set := s.imaged(cluster.WithVF("", node, "scarce", ""))
 	member := cluster.Pod{Name: "last-0"}
 	s.Cleanup(func() {
 		_, err := s.Do(s.ctx(), "delete", "statefulset", "last", "--cascade=foreground", "--timeout="+endLimit.String())
@@ -266,8 +266,8 @@ func testForce(s *subject) {
 	node := s.node(0)
 	var first, second []cluster.Pod
 	for i := range s.free(node, "scarce") {
-		first = append(first, withVF(fmt.Sprintf("forced-%d", i), node, "scarce", ""))
-		second = append(second, withVF(fmt.Sprintf("after-%d", i), node, "scarce", ""))
+		first = append(first, cluster.WithVF(fmt.Sprintf("forced-%d", i), node, "scarce", ""))
+		second = append(second, cluster.WithVF(fmt.Sprintf("after-%d", i), node, "scarce", ""))
 	}
 	s.create(first...)
 	s.running(first...)
@@ -291,7 +291,7 @@ func testForce(s *subject) {
 // testDrain: a drained node gives all VFs back, and serves again when it is back.
 func testDrain(s *subject) {
 	node := s.node(0)
-	one, two := withVF("drained-1", node, "public", "192.0.2.11"), cluster.Pod{Name: "drained-2", Node: node, Annotations: map[string]string{cluster.Networks: "other"}}
+	one, two := cluster.WithVF("drained-1", node, "public", "192.0.2.11"), cluster.Pod{Name: "drained-2", Node: node, Annotations: map[string]string{cluster.Networks: "other"}}
 	s.create(one, two)
 	s.running(one, two)
 	s.Cleanup(func() {
@@ -301,7 +301,7 @@ func testDrain(s *subject) {
 	_, err := s.Do(s.ctx(), "drain", node, "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout="+endLimit.String())
 	s.must(err)
 	s.must(s.AwaitFree(s.ctx(), endLimit, node))
-	back := withVF("back", node, "public", "192.0.2.11")
+	back := cluster.WithVF("back", node, "public", "192.0.2.11")
 	s.create(back)
 	_, err = s.AwaitPod(s.ctx(), time.Minute, "", back.Name, func(state cluster.PodState) bool {
 		return slices.ContainsFunc(state.Status.Conditions, func(c cluster.Condition) bool { return c.Reason == "Unschedulable" })

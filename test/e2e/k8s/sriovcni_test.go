@@ -39,7 +39,7 @@ echo $address $name`)
 		}
 		return err
 	})
-	first, waits := withVF("first", n.Name, "scarce", ""), withVF("waits", n.Name, "scarce", "")
+	first, waits := cluster.WithVF("first", n.Name, "scarce", ""), cluster.WithVF("waits", n.Name, "scarce", "")
 	s.create(first)
 	s.running(first)
 	s.create(waits)

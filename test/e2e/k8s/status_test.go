@@ -78,7 +78,7 @@ func testNetworkStatus(s *subject) {
 // testMultus: what another has written of its own networks stays.
 func testMultus(s *subject) {
 	const theirs = `{"name":"cbr0","interface":"eth0","ips":["10.88.0.9"],"default":true,"dns":{}}`
-	pod := withVF("both", s.node(0), "public", "192.0.2.11")
+	pod := cluster.WithVF("both", s.node(0), "public", "192.0.2.11")
 	pod.Annotations[cluster.NetworkStatus] = "[" + theirs + "]"
 	s.create(pod)
 	s.running(pod)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -17,15 +16,6 @@ import (
 	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
-
-// withVF is a pod that asks the scheduler for a VF of a network, and for an address on it.
-func withVF(name, node, network, address string) cluster.Pod {
-	pod := cluster.Pod{Name: name, Node: node, Devices: map[string]int{network: 1}}
-	if address != "" {
-		pod.Annotations = map[string]string{cluster.Networks: fmt.Sprintf(`[{network: %s, ips: ["%s/24"]}]`, network, address)}
-	}
-	return pod
-}
 
 // attachments are what a pod is told that it has, in order of their names.
 type attachment struct{ Network, Interface, PCIAddress, MAC string }

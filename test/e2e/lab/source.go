@@ -22,12 +22,21 @@ var buildFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
 // source is the folder test/e2e of the module that the caller runs in.
 type source string
 
-func findSource(ctx context.Context) (source, error) {
-	file, err := run(exec.CommandContext(ctx, "go", "env", "GOMOD"))
+// ModuleRoot is the folder of the module that the working folder belongs to.
+func ModuleRoot(ctx context.Context) (string, error) {
+	root, err := run(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}"))
 	if err != nil {
-		return "", fmt.Errorf("find the lab's source: %w", err)
+		return "", fmt.Errorf("find the module: run inside of it: %w", err)
 	}
-	dir := filepath.Join(filepath.Dir(strings.TrimSpace(file)), "test", "e2e")
+	return strings.TrimSpace(root), nil
+}
+
+func findSource(ctx context.Context) (source, error) {
+	root, err := ModuleRoot(ctx)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, "test", "e2e")
 	if _, err := os.Stat(filepath.Join(dir, "guest")); err != nil {
 		return "", fmt.Errorf("find the lab's source: run inside the module: %w", err)
 	}

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
-	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
-	"github.com/nri-sriov/nri-sriov/test/e2e/testpmd"
 )
 
 func main() {
@@ -45,21 +43,13 @@ func run(ctx context.Context, file string, argv []string) (err error) {
 	if err != nil {
 		return err
 	}
-	kubernetes, err := lab.PrepareKubernetes(ctx, os.Stderr)
-	if err != nil {
-		return err
-	}
-	image, err := cluster.BuildImage(ctx)
-	if err != nil {
-		return err
-	}
 	logs, err := os.MkdirTemp("", "nri-sriov-cluster-logs-")
 	if err != nil {
 		return err
 	}
-	c, err := cluster.Start(ctx, kubernetes, logs, os.Stderr, lab.Options{HugePages: 2 * testpmd.Pages}, "node-1", "node-2")
+	c, kubernetes, err := cluster.StartInstalled(ctx, string(config), logs, os.Stderr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; the logs are in %s", err, logs)
 	}
 	defer func() {
 		if err != nil {
@@ -71,9 +61,6 @@ func run(ctx context.Context, file string, argv []string) (err error) {
 		}
 		err = errors.Join(c.Close(), os.RemoveAll(logs))
 	}()
-	if err := errors.Join(c.Import(ctx, image), c.Kubectl().Install(ctx, string(config))); err != nil {
-		return err
-	}
 	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubectl().Kubeconfig, "PATH="+kubernetes.Dir+":"+os.Getenv("PATH"))
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+	"github.com/nri-sriov/nri-sriov/test/e2e/steps"
 	"github.com/nri-sriov/nri-sriov/test/e2e/testpmd"
 )
 
@@ -50,9 +51,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	d := &demo{}
-	err := d.run(ctx)
+	times, err := steps.Run(ctx, d.steps())
 	err = errors.Join(err, d.end(err != nil))
-	fmt.Printf("\nTime of each step: %s\n", strings.Join(d.times, ", "))
+	fmt.Printf("\nTime of each step: %s\n", times)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo-k8s:", err)
 		os.Exit(1)
@@ -65,35 +66,22 @@ type demo struct {
 	*cluster.Kubectl
 	cluster *cluster.Cluster
 	logs    string
-	times   []string
 }
 
-func (d *demo) run(ctx context.Context) error {
-	for _, step := range []struct {
-		name, title string
-		do          func(context.Context) error
-	}{
-		{"cluster", "Prepare the lab; start a control plane and two nodes, each with two PFs of 7 VFs, all on one wire", d.start},
-		{"install", "Install: make image, kubectl apply -k configs/kubernetes", d.install},
-		{"capacity", "What the scheduler knows of the nodes", d.capacity},
-		{"pods", "Two pods with a VF in VLAN 100, one on each node, and one in VLAN 200", d.startPods},
-		{"ping", "The two in VLAN 100 reach each other across the nodes; VLAN 200 hears nothing of it", d.ping},
-		{"status", "What kubectl shows of a pod", d.status},
-		{"counted", "A VF that the scheduler did not count leaves the capacity of every network that it fits", d.annotated},
-		{"dpdk", "A pod that drives its VF itself: dpdk-testpmd, as an ordinary user, answers the other node", d.dpdk},
-		{"pending", "More pods than VFs: the scheduler says what is missing, and starts the pod when one ends", d.pending},
-		{"refusal", "A network that nobody has defined: the Event says so", d.refusal},
-		{"removal", "Remove the pods: every VF comes back clean", d.remove},
-	} {
-		fmt.Printf("\n== %s\n", step.title)
-		begun := time.Now()
-		err := step.do(ctx)
-		d.times = append(d.times, fmt.Sprintf("%s %.1f s", step.name, time.Since(begun).Seconds()))
-		if err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
+func (d *demo) steps() []steps.Step {
+	return []steps.Step{
+		{Name: "cluster", Title: "Prepare the lab; start a control plane and two nodes, each with two PFs of 7 VFs, all on one wire", Do: d.start},
+		{Name: "install", Title: "Install: make image, kubectl apply -k configs/kubernetes", Do: d.install},
+		{Name: "capacity", Title: "What the scheduler knows of the nodes", Do: d.capacity},
+		{Name: "pods", Title: "Two pods with a VF in VLAN 100, one on each node, and one in VLAN 200", Do: d.startPods},
+		{Name: "ping", Title: "The two in VLAN 100 reach each other across the nodes; VLAN 200 hears nothing of it", Do: d.ping},
+		{Name: "status", Title: "What kubectl shows of a pod", Do: d.status},
+		{Name: "counted", Title: "A VF that the scheduler did not count leaves the capacity of every network that it fits", Do: d.annotated},
+		{Name: "dpdk", Title: "A pod that drives its VF itself: dpdk-testpmd, as an ordinary user, answers the other node", Do: d.dpdk},
+		{Name: "pending", Title: "More pods than VFs: the scheduler says what is missing, and starts the pod when one ends", Do: d.pending},
+		{Name: "refusal", Title: "A network that nobody has defined: the Event says so", Do: d.refusal},
+		{Name: "removal", Title: "Remove the pods: every VF comes back clean", Do: d.remove},
 	}
-	return nil
 }
 
 func (d *demo) start(ctx context.Context) error {

@@ -14,14 +14,6 @@ import (
 // startLimit is how long a pod may take to run, or to go.
 const startLimit = 4 * time.Minute
 
-// withVF is a pod that asks the scheduler for a VF of a network, and for an address on it.
-func withVF(name, node, network, address string) cluster.Pod {
-	return cluster.Pod{
-		Name: name, Node: node, Devices: map[string]int{network: 1},
-		Annotations: map[string]string{cluster.Networks: fmt.Sprintf(`[{network: %s, ips: ["%s/24"]}]`, network, address)},
-	}
-}
-
 // create creates pods and waits until they run.
 func (d *demo) create(ctx context.Context, pods ...cluster.Pod) error {
 	for _, pod := range pods {
@@ -44,8 +36,8 @@ func (d *demo) delete(ctx context.Context, names ...string) error {
 }
 
 func (d *demo) startPods(ctx context.Context) error {
-	return d.create(ctx, withVF("alpha", nodes[0], "public", "192.0.2.11"), withVF("beta", nodes[1], "public", "192.0.2.12"),
-		withVF("gamma", nodes[1], "storage", "192.0.2.13"))
+	return d.create(ctx, cluster.WithVF("alpha", nodes[0], "public", "192.0.2.11"), cluster.WithVF("beta", nodes[1], "public", "192.0.2.12"),
+		cluster.WithVF("gamma", nodes[1], "storage", "192.0.2.13"))
 }
 
 // reach has a pod ping an address; the first try also finds out the other's MAC address.
@@ -86,7 +78,7 @@ func (d *demo) annotated(ctx context.Context) error {
 	if err := d.await(ctx, nodes[0], map[string]int{"public": vfs, "storage": vfs - 1}); err != nil {
 		return err
 	}
-	pod := withVF("delta", nodes[0], "storage", "192.0.2.14")
+	pod := cluster.WithVF("delta", nodes[0], "storage", "192.0.2.14")
 	pod.Devices = nil
 	if err := d.create(ctx, pod); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/daemon"
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+	"github.com/nri-sriov/nri-sriov/test/e2e/steps"
 	"github.com/nri-sriov/nri-sriov/test/e2e/testpmd"
 )
 
@@ -46,14 +47,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	d := &demo{}
-	err := d.run(ctx)
+	times, err := steps.Run(ctx, d.steps())
 	if d.guest != nil && err != nil {
 		err = errors.Join(err, d.keepLogs())
 	}
 	if d.guest != nil {
 		err = errors.Join(err, d.guest.Close())
 	}
-	fmt.Printf("\nTime of each step: %s\n", strings.Join(d.times, ", "))
+	fmt.Printf("\nTime of each step: %s\n", times)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
@@ -63,7 +64,6 @@ func main() {
 
 // demo is the state between the steps.
 type demo struct {
-	times      []string
 	guest      *lab.Guest
 	containerd *lab.Containerd
 	daemon     *daemon.Daemon
@@ -75,33 +75,21 @@ type demo struct {
 	before string
 }
 
-func (d *demo) run(ctx context.Context) error {
-	for _, step := range []struct {
-		name, title string
-		do          func(context.Context) error
-	}{
-		{"lab", "Prepare the lab and boot a machine with three PFs of 7 VFs on one wire", d.boot},
-		{"daemon", "Start containerd and nri-sriov", d.start},
-		{"inventory", "The node as nri-sriov sees it: the free VFs of pf2 rest in vfio-pci", d.look},
-		{"pods", "Start two pods with a VF of pf0 and of pf1 in VLAN 100, and one in VLAN 200", d.startPods},
-		{"ping", "The two in VLAN 100 reach each other", d.ping},
-		{"isolation", "VLAN 200 hears nothing of it", d.isolation},
-		{"results", "What each pod was given", d.results},
-		{"dpdk", "Start a pod in VLAN 100 that drives its VF itself: dpdk-testpmd, as an ordinary user", d.startDPDK},
-		{"dpdk given", "What it was given", d.givenDPDK},
-		{"dpdk ping", "VLAN 100 reaches testpmd, which answers for every address", d.pingDPDK},
-		{"dpdk isolation", "VLAN 200 does not", d.isolationDPDK},
-		{"removal", "Remove the pods: every VF comes back clean", d.remove},
-	} {
-		fmt.Printf("\n== %s\n", step.title)
-		begun := time.Now()
-		err := step.do(ctx)
-		d.times = append(d.times, fmt.Sprintf("%s %.1f s", step.name, time.Since(begun).Seconds()))
-		if err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
+func (d *demo) steps() []steps.Step {
+	return []steps.Step{
+		{Name: "lab", Title: "Prepare the lab and boot a machine with three PFs of 7 VFs on one wire", Do: d.boot},
+		{Name: "daemon", Title: "Start containerd and nri-sriov", Do: d.start},
+		{Name: "inventory", Title: "The node as nri-sriov sees it: the free VFs of pf2 rest in vfio-pci", Do: d.look},
+		{Name: "pods", Title: "Start two pods with a VF of pf0 and of pf1 in VLAN 100, and one in VLAN 200", Do: d.startPods},
+		{Name: "ping", Title: "The two in VLAN 100 reach each other", Do: d.ping},
+		{Name: "isolation", Title: "VLAN 200 hears nothing of it", Do: d.isolation},
+		{Name: "results", Title: "What each pod was given", Do: d.results},
+		{Name: "dpdk", Title: "Start a pod in VLAN 100 that drives its VF itself: dpdk-testpmd, as an ordinary user", Do: d.startDPDK},
+		{Name: "dpdk given", Title: "What it was given", Do: d.givenDPDK},
+		{Name: "dpdk ping", Title: "VLAN 100 reaches testpmd, which answers for every address", Do: d.pingDPDK},
+		{Name: "dpdk isolation", Title: "VLAN 200 does not", Do: d.isolationDPDK},
+		{Name: "removal", Title: "Remove the pods: every VF comes back clean", Do: d.remove},
 	}
-	return nil
 }
 
 func (d *demo) boot(ctx context.Context) error {
