@@ -17,7 +17,9 @@ func TestOldRuntime(t *testing.T) {
 	})
 }
 
-// TestLeakingRuntime is what is another way on a containerd that leaks refused sandboxes.
+// TestLeakingRuntime is what is another way on a containerd that leaks refused sandboxes. It is one of the long tests: a third
+// containerd would have to be built on a machine without caches, for versions that have been mended since. The rule for which
+// versions it is has a unit test in pkg/hooks.
 func TestLeakingRuntime(t *testing.T) {
 	if !long() {
 		t.Skip("needs another containerd, which takes minutes to build: run `make test-lab LONG=1` (or set NRI_SRIOV_LAB_LONG=1)")
