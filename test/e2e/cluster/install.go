@@ -115,7 +115,7 @@ func writeOverlay(ctx context.Context, dir, config string) error {
 			{"path": "config.json"},
 			{
 				"target": object{"kind": "DaemonSet", "name": Namespace},
-				"patch":  `[{op: add, path: /spec/template/spec/containers/0/args/-, value: "--log-level=debug"}]`,
+				"patch":  `[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--log-level=debug"}]`,
 			},
 		},
 	})

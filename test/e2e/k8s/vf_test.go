@@ -23,11 +23,11 @@ type attachment struct{ Network, Interface, PCIAddress, MAC string }
 func (s *subject) attachments(pod cluster.Pod) []attachment {
 	s.Helper()
 	text := s.inside(pod, `cat "$NRI_SRIOV_NETWORKS"`)
-	var list []attachment
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
+	var file struct{ Networks []attachment }
+	if err := json.Unmarshal([]byte(text), &file); err != nil {
 		s.Fatalf("%v in %s", err, text)
 	}
-	return list
+	return file.Networks
 }
 
 // addresses are the PCI addresses of what a pod has of a network, sorted; all that speak of it must agree: the file in the
