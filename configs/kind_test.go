@@ -39,12 +39,12 @@ func TestKindCluster(t *testing.T) {
 	if cluster.Kind != "Cluster" || cluster.APIVersion != "kind.x-k8s.io/v1alpha4" || !strings.Contains(cluster.ContainerdConfigPatches[0], "disable = false") {
 		t.Errorf("is %+v", cluster)
 	}
-	mounted := false
+	var mounts []string
 	for _, mount := range cluster.Nodes[1].ExtraMounts {
-		mounted = mounted || mount.HostPath == "/dev/vfio" && !mount.ReadOnly
+		mounts = append(mounts, fmt.Sprint(mount.HostPath, " ", mount.ContainerPath, " ", mount.ReadOnly))
 	}
-	if !mounted {
-		t.Error("the worker has no /dev/vfio")
+	if text := strings.Join(mounts, "; "); text != "/dev/vfio /dev/vfio false; /dev/hugepages /dev/hugepages false; /lib/modules /lib/modules true" {
+		t.Errorf("the worker has %s", text)
 	}
 }
 
@@ -77,6 +77,8 @@ func TestMovePF(t *testing.T) {
 		commands, says string
 		fails          bool
 	}{
+		"sysfs is opened": {pf + "mount -o remount,ro /sys; move into $node pf0; grep ' /sys sysfs rw' /proc/mounts", "/sys sysfs rw", false},
+		"below another":  {pf + "ip link add link pf0 name mac0 type macvlan; move into $node pf0", "pf0 is below mac0", true},
 		"there and back": {pf + "move into $node pf0; in_node ip link show dev pf0 | grep -q UP; ! ip link show dev pf0 2>/dev/null\n" +
 			"move back $node pf0; ip link show dev pf0 >/dev/null; ! in_node ip link show dev pf0 2>/dev/null; echo whole", "whole", false},
 		"an address":    {pf + "ip address add 192.0.2.1/24 dev pf0; ! move into $node pf0; ip link show dev pf0 >/dev/null; echo stays; exit 1", "pf0 has an address", true},

@@ -93,8 +93,12 @@ func TestManifests(t *testing.T) {
 // TestConfigMap: what is in it is a valid config.
 func TestConfigMap(t *testing.T) {
 	for name, text := range strictly[corev1.ConfigMap](t, "kubernetes/config.yaml", "ConfigMap").Data {
-		if _, err := config.Parse(name, []byte(text)); err != nil {
-			t.Error(err)
+		node, err := config.Parse(name, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if node.Taint {
+			t.Error("an installation takes every node without NRI out of service")
 		}
 	}
 }
@@ -133,7 +137,7 @@ func TestDaemonSet(t *testing.T) {
 	if mounts = slices.Compact(mounts); !slices.Equal(volumes, mounts) {
 		t.Errorf("volumes %v, mounts %v", volumes, mounts)
 	}
-	for _, path := range []string{"/run/netns", "/var/run/netns", "/var/run/nri", "/run/nri-sriov", "/var/lib/nri-sriov", "/sys", "/dev", "/var/lib/cni", "/etc/nri-sriov"} {
+	for _, path := range []string{"/run/netns", "/var/run/netns", "/var/run/nri", "/run/nri-sriov", "/var/lib/nri-sriov", "/sys", "/dev", "/var/lib/cni", "/etc/nri-sriov", "/etc/containerd"} {
 		if !slices.Contains(paths, path) {
 			t.Errorf("%s is not mounted", path)
 		}
@@ -163,6 +167,12 @@ func TestDaemonSet(t *testing.T) {
 	if container.LivenessProbe.HTTPGet.Path != "/healthz" || container.ReadinessProbe.HTTPGet.Path != "/readyz" ||
 		container.LivenessProbe.HTTPGet.Host != "127.0.0.1" || !pod.HostNetwork {
 		t.Error("the probes do not ask where the daemon listens")
+	}
+	if probe := container.StartupProbe; probe.HTTPGet.Path != "/healthz" || probe.PeriodSeconds*probe.FailureThreshold < 600 {
+		t.Error("a daemon that makes many VFs has not the time to start")
+	}
+	if set.Spec.Template.Annotations["tolerate-missing-plugins.noderesource.dev"] != "true" {
+		t.Error("with required_plugins the daemon waits for itself")
 	}
 	if pod.PriorityClassName != "system-node-critical" || set.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable.String() != "1" ||
 		*pod.TerminationGracePeriodSeconds <= 40 {

@@ -36,7 +36,7 @@ func newCheck() *cobra.Command {
 	}
 	output.add(cmd, "text", "json")
 	flags := cmd.Flags()
-	flags.StringVar(&paths.Config, "config", defaultConfig, "the node's config")
+	flags.StringVar(&paths.Config, "config", configHere(), "the node's config")
 	flags.StringVar(&paths.Sysfs, "sysfs", "/sys", "where sysfs is mounted")
 	flags.StringVar(&paths.NRISocket, "nri-socket", api.DefaultSocketPath, "the runtime's NRI socket")
 	flags.StringVar(&paths.ContainerdConfig, "containerd-config", "/etc/containerd/config.toml", "containerd's config")

@@ -21,7 +21,7 @@ type nodeFlags struct {
 }
 
 func (f *nodeFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.config, "config", defaultConfig, "the node's config")
+	cmd.Flags().StringVar(&f.config, "config", configHere(), "the node's config")
 	cmd.Flags().StringVar(&f.stateDir, "state-dir", defaultStateDir, "the daemon's state folder")
 	cmd.Flags().StringVar(&f.runDir, "run-dir", defaultRunDir, "the daemon's run folder")
 	cmd.Flags().StringVar(&f.sysfs, "sysfs", "/sys", "where sysfs is mounted")

@@ -74,6 +74,17 @@ func (k *kubernetesFlags) check(lookup func(string) string, exists func(string) 
 	return nil
 }
 
+// configHere is the config that subcommands read without --config. In the daemon's own pod that is the file of its node, where
+// the ConfigMap has one.
+func configHere() string {
+	if node := os.Getenv("NODE_NAME"); nodeNameForm.MatchString(node) {
+		if own := filepath.Join(filepath.Dir(defaultConfig), node+".yaml"); fileExists(own) {
+			return own
+		}
+	}
+	return defaultConfig
+}
+
 func fileExists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

@@ -193,7 +193,7 @@ func (s *subject) must(err error) {
 // clean removes the case's pods and waits until every VF is free.
 func (s *subject) clean() {
 	ctx := s.ctx()
-	s.remove(s.pods...)
+	s.remove(slices.Clone(s.pods)...) // removing shortens the list
 	for _, node := range s.nodes {
 		if err := s.AwaitFree(ctx, endLimit, node); err != nil {
 			s.Error(err)

@@ -58,9 +58,9 @@ func testKubeletsVF(s *subject) {
 	n := s.labNode(s.node(0))
 	seen := map[string]string{}
 	for _, pod := range []cluster.Pod{one, two, three} {
-		given := s.given(n, pod)
+		given, all := s.given(n, pod), s.has(pod)
 		for network, count := range pod.Devices {
-			has, want := s.addresses(pod, network), given[cluster.Resource(network)]
+			has, want := all[network], given[cluster.Resource(network)]
 			if len(want) != count || !slices.Equal(has, want) {
 				s.Errorf("pod %s has %v of network %s; the kubelet gave it %v", pod.Name, has, network, want)
 			}

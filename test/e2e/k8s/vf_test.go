@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -17,40 +18,57 @@ import (
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
 
-// attachments are what a pod is told that it has, in order of their names.
+// attachment is one that a pod is told that it has.
 type attachment struct{ Network, Interface, PCIAddress, MAC string }
 
+const addressesOf = "PCIDEVICE_SRIOV_NRI_IO_"
+
+// attachments are what a pod's file says that it has; its environment must say the same.
 func (s *subject) attachments(pod cluster.Pod) []attachment {
 	s.Helper()
-	text := s.inside(pod, `cat "$NRI_SRIOV_NETWORKS"`)
+	text := s.inside(pod, `cat "$NRI_SRIOV_NETWORKS"; env`)
 	var file struct{ Networks []attachment }
-	if err := json.Unmarshal([]byte(text), &file); err != nil {
+	reader := json.NewDecoder(strings.NewReader(text))
+	if err := reader.Decode(&file); err != nil {
 		s.Fatalf("%v in %s", err, text)
+	}
+	environment := map[string][]string{}
+	for line := range strings.Lines(text[reader.InputOffset():]) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.HasPrefix(name, addressesOf) {
+			environment[strings.ToLower(strings.TrimPrefix(name, addressesOf))] = slices.Sorted(strings.SplitSeq(value, ","))
+		}
+	}
+	if said := byNetwork(file.Networks); !maps.EqualFunc(said, environment, slices.Equal) {
+		s.Errorf("pod %s has %v by its file, and %v by its environment", pod.Name, said, environment)
 	}
 	return file.Networks
 }
 
-// addresses are the PCI addresses of what a pod has of a network, sorted; all that speak of it must agree: the file in the
-// pod, its environment, and the daemon.
-func (s *subject) addresses(pod cluster.Pod, network string) []string {
+// byNetwork are the PCI addresses of attachments, sorted.
+func byNetwork(list []attachment) map[string][]string {
+	all := map[string][]string{}
+	for _, one := range list {
+		all[one.Network] = append(all[one.Network], one.PCIAddress)
+		slices.Sort(all[one.Network])
+	}
+	return all
+}
+
+// has are the PCI addresses of what a pod has, by network; all that speak of it must agree: the file in the pod, its
+// environment, and the daemon.
+func (s *subject) has(pod cluster.Pod) map[string][]string {
 	s.Helper()
-	var said []string
-	for _, each := range s.attachments(pod) {
-		if each.Network == network {
-			said = append(said, each.PCIAddress)
-		}
-	}
-	slices.Sort(said)
-	variable := "PCIDEVICE_SRIOV_NRI_IO_" + strings.ToUpper(network)
-	environment := strings.Split(strings.TrimSpace(s.inside(pod, "echo $"+variable)), ",")
-	slices.Sort(environment)
-	if !slices.Equal(said, environment) {
-		s.Errorf("pod %s has %v of network %s by its file, and %v by its environment", pod.Name, said, network, environment)
-	}
-	if known := s.known(pod)[network]; !slices.Equal(said, known) {
-		s.Errorf("pod %s has %v of network %s by its file, and %v by the daemon's word", pod.Name, said, network, known)
+	said := byNetwork(s.attachments(pod))
+	if known := s.known(pod); !maps.EqualFunc(said, known, slices.Equal) {
+		s.Errorf("pod %s has %v by its file, and %v by the daemon's word", pod.Name, said, known)
 	}
 	return said
+}
+
+// addresses are those that a pod has of one network.
+func (s *subject) addresses(pod cluster.Pod, network string) []string {
+	s.Helper()
+	return s.has(pod)[network]
 }
 
 // known is what the daemon of the pod's node says that the pod has, by network.
@@ -69,17 +87,13 @@ func (s *subject) known(pod cluster.Pod) map[string][]string {
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		s.Fatalf("%v in %s", err, text)
 	}
-	has := map[string][]string{}
+	var all []attachment
 	for _, each := range list.Pods {
-		if each.UID != state.Metadata.UID {
-			continue
-		}
-		for _, one := range each.Attachments {
-			has[one.Network] = append(has[one.Network], one.PCIAddress)
-			slices.Sort(has[one.Network])
+		if each.UID == state.Metadata.UID {
+			all = append(all, each.Attachments...)
 		}
 	}
-	return has
+	return byNetwork(all)
 }
 
 // podResources is the API by which the kubelet of a node tells what it has and what it gave.
