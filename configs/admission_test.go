@@ -22,7 +22,7 @@ import (
 // celEnv is CEL as the API server has it, as far as the policies use it: https://kubernetes.io/docs/reference/using-api/cel/
 var celEnv = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
-		cel.Variable("object", cel.DynType), cel.Variable("request", cel.DynType), cel.Variable("params", cel.DynType),
+		cel.Variable("object", cel.DynType), cel.Variable("oldObject", cel.DynType), cel.Variable("request", cel.DynType), cel.Variable("params", cel.DynType),
 		cel.Variable("variables", cel.DynType),
 		ext.Strings(ext.StringsVersion(2)), cel.OptionalTypes(), cel.HomogeneousAggregateLiterals(), cel.DefaultUTCTimeZone(true),
 		cel.Function("find", cel.MemberOverload("string_find_string", []*cel.Type{cel.StringType, cel.StringType},
@@ -138,7 +138,7 @@ func TestAnnotationPolicy(t *testing.T) {
 		"null, true@t, 5.0@f, no": "", "- public@eth1\n- storage\n": "", `["public@eth1", "storage"]`: "", "[public, {network: storage, name: a}]": "",
 		"- network: public\n  name: net1\n- {count: 2, network: storage}\n": "", "- \"network\": 'storage'\n": "", "- network : public\n": "",
 		`[{"network":"public"},{"network":"storage","mac":"02:00:00:00:00:11","ips":["fd00:ab::1/64"]}]`: "",
-		"- network: public\n  mac: aa:bb:cc:dd:ee:ff\n  ips: ['fe:ed::1/64', \"ab:cd::2/64\"]\n": "", "- network: >-\n    public\n": "",
+		"- network: public\n  mac: aa:bb:cc:dd:ee:ff\n  ips: ['fe:ed::1/64', \"ab:cd::2/64\"]\n":         "", "- network: >-\n    public\n": "",
 		"[\n\t{\n\t\t\"network\": \"public\"\n\t}\n]": "", "- network: public # vlan: 5\n# pf: none\n": "", "- network: a-b.c\n  containers:\n  - app\n  required: [CUSTOM_A]\n": "",
 		"": "is empty", " \n": "is empty", "# nothing\n": "is empty", long: "more than 16 KiB", strings.Repeat("ä", request.MaxSize/2+1): "more than 16 KiB",
 		"public@a-name-that-is-too-long": "malformed", "Public": "malformed", "public,,storage": "malformed", "public storage": "malformed", "public@": "malformed",
@@ -243,30 +243,49 @@ func TestAdmissionOfTheLargest(t *testing.T) {
 	}
 }
 
-// TestNodeGuard: a daemon changes its own node and the pods of its own node; others are not its business.
+// TestNodeGuard: a daemon changes the taints of its own node and annotations of the pods of its own node; others are not its
+// business.
 func TestNodeGuard(t *testing.T) {
-	policy := strictly[admissionv1.ValidatingAdmissionPolicy](t, "kubernetes/node-guard.yaml", "ValidatingAdmissionPolicy")
+	policy := policyNamed(t, "kubernetes/node-guard.yaml", "nri-sriov-node-guard")
 	const daemon = "system:serviceaccount:nri-sriov:nri-sriov"
+	type object = map[string]any
+	node := func(name string, metadata, spec object) object {
+		metadata["name"] = name
+		return object{"metadata": metadata, "spec": spec}
+	}
+	pod := func(node string, metadata, status object) object {
+		spec := object{}
+		if node != "" {
+			spec["nodeName"] = node
+		}
+		return object{"metadata": metadata, "spec": spec, "status": status}
+	}
+	plain, runs := object{}, object{"phase": "Running"}
 	for name, c := range map[string]struct {
 		user, claim, resource string
-		object                map[string]any
+		old, new              object
 		allowed               bool
 	}{
-		"own node":   {daemon, "n1", "nodes", map[string]any{"metadata": map[string]any{"name": "n1"}}, true},
-		"other node": {daemon, "n1", "nodes", map[string]any{"metadata": map[string]any{"name": "n2"}}, false},
-		"own pod":    {daemon, "n1", "pods", map[string]any{"spec": map[string]any{"nodeName": "n1"}}, true},
-		"other pod":  {daemon, "n1", "pods", map[string]any{"spec": map[string]any{"nodeName": "n2"}}, false},
-		"unbound":    {daemon, "n1", "pods", map[string]any{"spec": map[string]any{}}, false},
-		"no claim":   {daemon, "", "nodes", map[string]any{"metadata": map[string]any{"name": ""}}, false},
-		"an admin":   {"admin", "", "nodes", map[string]any{"metadata": map[string]any{"name": "n2"}}, true},
+		"own node":        {daemon, "n1", "nodes", node("n1", object{}, plain), node("n1", object{}, object{"taints": []any{"t"}}), true},
+		"other node":      {daemon, "n1", "nodes", node("n2", object{}, plain), node("n2", object{}, plain), false},
+		"a node's label":  {daemon, "n1", "nodes", node("n1", object{}, plain), node("n1", object{"labels": object{"a": "b"}}, plain), false},
+		"its annotation":  {daemon, "n1", "nodes", node("n1", object{"annotations": object{"a": "b"}}, plain), node("n1", object{}, plain), false},
+		"its scheduling":  {daemon, "n1", "nodes", node("n1", object{}, plain), node("n1", object{}, object{"unschedulable": true}), false},
+		"own pod":         {daemon, "n1", "pods", pod("n1", object{}, runs), pod("n1", object{"annotations": object{"a": "b"}}, runs), true},
+		"other pod":       {daemon, "n1", "pods", pod("n2", object{}, runs), pod("n2", object{}, runs), false},
+		"unbound":         {daemon, "n1", "pods", pod("", object{}, runs), pod("", object{}, runs), false},
+		"a pod's status":  {daemon, "n1", "pods", pod("n1", object{}, runs), pod("n1", object{}, object{"phase": "Failed"}), false},
+		"a pod's label":   {daemon, "n1", "pods", pod("n1", object{}, runs), pod("n1", object{"labels": object{"a": "b"}}, runs), false},
+		"no claim":        {daemon, "", "nodes", node("", object{}, plain), node("", object{}, plain), false},
+		"an admin, label": {"admin", "", "nodes", node("n2", object{}, plain), node("n2", object{"labels": object{"a": "b"}}, plain), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			extra := map[string]any{}
+			extra := object{}
 			if c.claim != "" {
 				extra["authentication.kubernetes.io/node-name"] = []string{c.claim}
 			}
-			said := decide(t, policy, map[string]any{"object": c.object, "request": map[string]any{
-				"resource": map[string]any{"resource": c.resource}, "userInfo": map[string]any{"username": c.user, "extra": extra},
+			said := decide(t, policy, object{"object": c.new, "oldObject": c.old, "request": object{
+				"resource": object{"resource": c.resource}, "userInfo": object{"username": c.user, "extra": extra},
 			}})
 			if (said == "") != c.allowed {
 				t.Errorf("says %q", said)

@@ -78,7 +78,7 @@ func TestMovePF(t *testing.T) {
 		fails          bool
 	}{
 		"sysfs is opened": {pf + "mount -o remount,ro /sys; move into $node pf0; grep ' /sys sysfs rw' /proc/mounts", "/sys sysfs rw", false},
-		"below another":  {pf + "ip link add link pf0 name mac0 type macvlan; move into $node pf0", "pf0 is below mac0", true},
+		"below another":   {pf + "ip link add link pf0 name mac0 type macvlan; move into $node pf0", "pf0 is below mac0", true},
 		"there and back": {pf + "move into $node pf0; in_node ip link show dev pf0 | grep -q UP; ! ip link show dev pf0 2>/dev/null\n" +
 			"move back $node pf0; ip link show dev pf0 >/dev/null; ! in_node ip link show dev pf0 2>/dev/null; echo whole", "whole", false},
 		"an address":    {pf + "ip address add 192.0.2.1/24 dev pf0; ! move into $node pf0; ip link show dev pf0 >/dev/null; echo stays; exit 1", "pf0 has an address", true},

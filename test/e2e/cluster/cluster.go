@@ -105,7 +105,10 @@ func (c *Cluster) node(ctx context.Context, assets *lab.Assets, name string, opt
 		return nil, fmt.Errorf("start node %s: %w", name, err)
 	}
 	n := &Node{Guest: guest, Name: name, port: options.Forward[0]}
-	if n.Containerd, err = guest.StartContainerd(ctx, lab.ContainerdOptions{}); err != nil {
+	if err := n.requirePlugin(ctx); err != nil {
+		return n, fmt.Errorf("start node %s: %w", name, err)
+	}
+	if n.Containerd, err = guest.StartContainerd(ctx, lab.ContainerdOptions{Imports: []string{dropIns + "/*.toml"}}); err != nil {
 		return n, fmt.Errorf("start node %s: %w", name, err)
 	}
 	return n, c.Join(ctx, n)

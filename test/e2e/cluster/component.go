@@ -69,8 +69,8 @@ func (c *component) stop() error {
 		if c.running() != nil {
 			return nil
 		}
-		if err := syscall.Kill(-c.cmd.Process.Pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("end %s (process %d): %w", c.name, c.cmd.Process.Pid, err)
+		if err := c.signal(signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
 		}
 		select {
 		case <-c.ended:
@@ -79,6 +79,14 @@ func (c *component) stop() error {
 		}
 	}
 	return fmt.Errorf("end %s: process %d is still there %s after SIGKILL", c.name, c.cmd.Process.Pid, endLimit)
+}
+
+// signal sends a signal to the component and all that it started.
+func (c *component) signal(signal syscall.Signal) error {
+	if err := syscall.Kill(-c.cmd.Process.Pid, signal); err != nil {
+		return fmt.Errorf("send %s to %s (process %d): %w", signal, c.name, c.cmd.Process.Pid, err)
+	}
+	return nil
 }
 
 // lastLines is the end of a file, for whoever reads an error.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
@@ -149,6 +150,12 @@ func (p *ControlPlane) StopAPIServer() error {
 	}
 	return err
 }
+
+// FreezeAPIServer has the API server take connections and answer none, until it is thawed.
+func (p *ControlPlane) FreezeAPIServer() error { return p.apiServer.signal(syscall.SIGSTOP) }
+
+// ThawAPIServer has it go on.
+func (p *ControlPlane) ThawAPIServer() error { return p.apiServer.signal(syscall.SIGCONT) }
 
 func (p *ControlPlane) startControllers() error {
 	managers, err := p.writeKubeconfig("controller-manager.kubeconfig", manager)

@@ -61,6 +61,23 @@ configMapAndSecretChangeDetectionStrategy: Watch
 shutdownGracePeriod: 0s
 `
 
+// dropIns is the folder of containerd's configuration that its main file imports.
+const dropIns = "/etc/containerd/conf.d"
+
+// requirePlugin gives the node the drop-in of configs/containerd, as its admin would: no container starts without nri-sriov.
+func (n *Node) requirePlugin(ctx context.Context) error {
+	root, err := lab.ModuleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	const file = "nri-sriov.toml"
+	text, err := os.ReadFile(filepath.Join(root, "configs", "containerd", file))
+	if err != nil {
+		return err
+	}
+	return n.WriteFile(ctx, filepath.Join(dropIns, file), 0o644, text)
+}
+
 // Join makes a guest with a containerd a node, and returns when it is Ready.
 func (p *ControlPlane) Join(ctx context.Context, n *Node) error {
 	if err := p.join(ctx, n); err != nil {

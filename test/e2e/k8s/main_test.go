@@ -60,7 +60,7 @@ var cases = []struct {
 }{
 	{"plain pod", false, testPlainPod},
 	{"allocatable", false, testAllocatable},
-	{"the kubelet's VF is the pod's", true, testKubeletsVF},
+	{"the VF that the kubelet gave", true, testKubeletsVF},
 	{"resource alone", false, testResourceAlone},
 	{"ping", false, testPing},
 	{"pending", false, testPending},
@@ -74,12 +74,17 @@ var cases = []struct {
 	{"Events", false, testEvents},
 	{"DPDK", true, testDPDK},
 	{"API server away", true, testAPIServerAway},
+	{"API server frozen", true, testAPIServerFrozen},
+	{"API server refuses", false, testAPIServerRefuses},
 	{"StatefulSet", false, testStatefulSet},
 	{"force", false, testForce},
 	{"drain", false, testDrain},
 	{"upgrade", false, testUpgrade},
+	{"daemon away", true, testDaemonAway},
+	{"taint", true, testTaint},
 	{"config", true, testConfig},
 	{"admission", false, testAdmission},
+	{"node guard", false, testNodeGuard},
 }
 
 func TestKubernetes(t *testing.T) {

@@ -7,10 +7,10 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
-	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 	"github.com/nri-sriov/nri-sriov/test/e2e/testpmd"
 )
 
@@ -85,11 +85,27 @@ func testDPDK(s *subject) {
 // testAPIServerAway: for a minute there is no API server. A pod of the node's own starts with its VF, another one stops and
 // gives its VF back; what happened is told afterwards.
 func testAPIServerAway(s *subject) {
+	s.withoutAPIServer(time.Minute, s.lab.StopAPIServer, func() error { return s.lab.StartAPIServer(s.ctx()) })
+}
+
+// testAPIServerFrozen: the same with an API server that takes connections and never answers.
+func testAPIServerFrozen(s *subject) {
+	s.withoutAPIServer(30*time.Second, s.lab.FreezeAPIServer, s.lab.ThawAPIServer)
+}
+
+// withoutAPIServer takes the API server away for a time at least, and gives it back.
+func (s *subject) withoutAPIServer(least time.Duration, take, give func() error) {
+	s.Helper()
 	n := s.labNode(s.node(0))
 	ends, starts := s.static("ends", "other"), s.static("starts", "public")
 	file := func(pod cluster.Pod) string { return path.Join(cluster.StaticPods, pod.Name+".json") }
 	mirror := func(pod cluster.Pod) cluster.Pod { return cluster.Pod{Name: pod.Name + "-" + n.Name} }
+	back := sync.OnceValue(give)
+	taken := false
 	s.Cleanup(func() {
+		if taken {
+			s.check(back())
+		}
 		_, err := n.Run(s.ctx(), "rm", "-f", file(ends), file(starts))
 		s.check(err)
 		for _, pod := range []cluster.Pod{ends, starts} {
@@ -100,14 +116,15 @@ func testAPIServerAway(s *subject) {
 	s.appears(mirror(ends))
 	s.networkStatus(mirror(ends), 1)
 
-	s.must(s.lab.StopAPIServer())
+	s.must(take())
+	taken = true
 	away := time.Now()
 	s.must(n.WriteFile(s.ctx(), file(starts), 0o644, []byte(starts.Manifest())))
 	_, err := n.Run(s.ctx(), "rm", file(ends))
 	s.must(err)
 	// kubectl sees nothing now; the node itself does.
 	s.eventually(startLimit, func(ctx context.Context) error {
-		output, err := n.Shell(ctx, `cat /run/nri-sriov/results/*/*.json 2>/dev/null || true; ctr -n k8s.io containers ls -q | wc -l`)
+		output, err := n.Shell(ctx, `cat /run/nri-sriov/results/*/*.json 2>/dev/null || true`)
 		if err != nil {
 			return err
 		}
@@ -120,8 +137,9 @@ func testAPIServerAway(s *subject) {
 		}
 		return err
 	})
-	time.Sleep(time.Until(away.Add(time.Minute)))
-	s.must(s.lab.StartAPIServer(s.ctx()))
+	s.Logf("one pod had started and one ended after %s without an API server", time.Since(away).Round(time.Second))
+	time.Sleep(time.Until(away.Add(least)))
+	s.must(back())
 	s.appears(mirror(starts))
 	list, text := s.networkStatus(mirror(starts), 1)
 	if list[0].Name != ours+"public" {
@@ -129,6 +147,26 @@ func testAPIServerAway(s *subject) {
 	}
 	s.check(s.AwaitGone(s.ctx(), endLimit, "", mirror(ends).Name))
 	s.must(s.lab.AwaitReady(s.ctx(), n))
+}
+
+// testAPIServerRefuses: without its rights the daemon tells nothing, pods start as before, and it is told when the rights are
+// back.
+func testAPIServerRefuses(s *subject) {
+	text, err := s.Do(s.ctx(), "get", "clusterrolebinding", "nri-sriov", "-o", "json")
+	s.must(err)
+	back := sync.OnceValue(func() error { return s.Apply(s.ctx(), text) })
+	s.Cleanup(func() { s.check(back()) })
+	_, err = s.Do(s.ctx(), "delete", "clusterrolebinding", "nri-sriov")
+	s.must(err)
+	pod := cluster.WithVF("untold", s.node(0), "public", "192.0.2.11")
+	s.create(pod)
+	state := s.running(pod)[0]
+	s.addresses(pod, "public")
+	if said := state.Metadata.Annotations[cluster.NetworkStatus]; said != "" {
+		s.Errorf("the daemon has the right to say %s", said)
+	}
+	s.must(back())
+	s.networkStatus(pod, 1)
 }
 
 // networksOf asks a node itself which networks its running containers have VFs of.
@@ -149,21 +187,135 @@ func (s *subject) static(name, network string) cluster.Pod {
 	return s.imaged(cluster.Pod{Name: name, Annotations: map[string]string{cluster.Networks: network}})
 }
 
-// testUpgrade: every daemon is replaced under running pods; not one frame of theirs is lost.
+// atStart has a pod write down which interfaces it has when it starts.
+func atStart(pod cluster.Pod) cluster.Pod {
+	pod.Container.Command = []string{"sh", "-c", "ls /sys/class/net >/tmp/at-start; exec sleep 100000"}
+	return pod
+}
+
+// hadVF checks that a pod had its VF when it started, and not only later.
+func (s *subject) hadVF(pod cluster.Pod) {
+	s.Helper()
+	if had := s.inside(pod, "cat /tmp/at-start"); !strings.Contains(had, "net1") {
+		s.Errorf("pod %s started with the interfaces %q", pod.Name, strings.Fields(had))
+	}
+}
+
+// testDaemonAway: with containerd's drop-in of configs/ no container starts while there is no daemon, and when there is one again,
+// the pod has its VF from the beginning.
+func testDaemonAway(s *subject) {
+	selector := func(value string) error {
+		_, err := s.Do(s.ctx(), "--namespace", cluster.Namespace, "patch", "daemonset", "nri-sriov", "--type=merge",
+			"-p", `{"spec":{"template":{"spec":{"nodeSelector":{"example.com/none":`+value+`}}}}}`)
+		return err
+	}
+	back := sync.OnceValue(func() error { return errors.Join(selector("null"), s.Rollout(s.ctx())) })
+	s.Cleanup(func() { s.check(back()) })
+	s.must(selector(`"none"`))
+	s.eventually(endLimit, func(ctx context.Context) error {
+		text, err := s.Do(ctx, "--namespace", cluster.Namespace, "get", "pods", "-o", "name")
+		if err == nil && text != "" {
+			err = fmt.Errorf("there are daemons: %s", text)
+		}
+		return err
+	})
+	pod := atStart(cluster.Pod{Name: "early", Node: s.node(0), Annotations: map[string]string{cluster.Networks: "public"}})
+	s.create(pod)
+	s.eventually(startLimit, func(ctx context.Context) error {
+		events, err := s.Events(ctx, "", pod.Name)
+		if text := strings.Join(events.Lines(), "\n"); err == nil && !strings.Contains(text, "required plugin") {
+			err = fmt.Errorf("no Event says that containerd waits for the plugin:\n%s", text)
+		}
+		return err
+	})
+	if state, err := s.Pod(s.ctx(), "", pod.Name); err != nil || state.Ready() {
+		s.Errorf("%s, %v", state, err)
+	}
+	s.must(back())
+	s.running(pod)
+	s.hadVF(pod)
+	s.addresses(pod, "public")
+}
+
+// testTaint: a node whose runtime is away takes no new pods, and does when it is back; its pods keep what they have.
+func testTaint(s *subject) {
+	n := s.labNode(s.node(0))
+	pod := cluster.WithVF("stays", n.Name, "public", "192.0.2.11")
+	s.create(pod)
+	s.running(pod)
+	had := s.addresses(pod, "public")
+	tainted := func(wanted bool) {
+		s.eventually(2*time.Minute, func(ctx context.Context) error {
+			text, err := s.Do(ctx, "get", "node", n.Name, "-o", "jsonpath={.spec.taints}")
+			if err == nil && strings.Contains(text, "sriov.nri.io/not-ready") != wanted {
+				err = fmt.Errorf("the node has the taints %s", text)
+			}
+			return err
+		})
+	}
+	tainted(false)
+	s.must(n.Containerd.Kill(s.ctx()))
+	back := sync.OnceValue(func() error { return n.Containerd.Restart(s.ctx()) })
+	s.Cleanup(func() { s.check(back()) })
+	tainted(true)
+	s.must(back())
+	tainted(false)
+	s.must(s.lab.AwaitReady(s.ctx(), n))
+	s.running(pod)
+	if has := s.addresses(pod, "public"); !slices.Equal(has, had) {
+		s.Errorf("the pod had %v and has %v", had, has)
+	}
+}
+
+// testUpgrade: every daemon is replaced under running pods. Not one frame of theirs is lost, a DPDK pod drives on, and pods that
+// start meanwhile have their VFs when they start.
 func testUpgrade(s *subject) {
 	alpha, beta := cluster.WithVF("alpha", s.node(0), "public", "192.0.2.11"), cluster.WithVF("beta", s.node(1), "public", "192.0.2.12")
 	s.create(alpha, beta)
 	s.running(alpha, beta)
 	s.ping(alpha, "192.0.2.12")
 	had := s.addresses(alpha, "public")
-	s.inside(alpha, `ping -q 192.0.2.12 >/tmp/pings 2>&1 & echo $! >/tmp/pid`)
+	s.inside(alpha, "ping -q 192.0.2.12 >/tmp/pings 2>&1 & echo $! >/tmp/pid")
+	drives := cluster.DPDKPod("drives", s.node(1), "fast")
+	if s.lab != nil { // others may have no DPDK in their nodes
+		// It answers for every address that is asked for from now on; those of alpha and beta are known.
+		s.create(drives)
+		s.running(drives)
+		s.ping(alpha, "192.0.2.99")
+	}
 	old, err := s.Daemon(s.ctx(), s.node(0))
 	s.must(err)
-	s.must(s.Upgrade(s.ctx()))
+	_, err = s.Do(s.ctx(), "--namespace", cluster.Namespace, "rollout", "restart", "daemonset/nri-sriov")
+	s.must(err)
+	var meanwhile []cluster.Pod
+	for i := range 2 {
+		meanwhile = append(meanwhile, atStart(cluster.WithVF(fmt.Sprintf("meanwhile-%d", i), s.node(i), "public", "")))
+	}
+	s.create(meanwhile...)
+	s.must(s.Rollout(s.ctx()))
 	if now, err := s.Daemon(s.ctx(), s.node(0)); err != nil || now == old {
 		s.Errorf("the daemon was %s and is %s, %v", old, now, err)
 	}
-	text := s.inside(alpha, `kill -INT $(cat /tmp/pid); sleep 1; cat /tmp/pings`)
+	s.answered(s.inside(alpha, "kill -INT $(cat /tmp/pid); sleep 1; cat /tmp/pings"))
+	if s.lab != nil {
+		s.ping(alpha, "192.0.2.99")
+		if state := s.running(drives)[0]; state.Status.ContainerStatuses[0].RestartCount != 0 {
+			s.Errorf("%s was started again", state)
+		}
+	}
+	if has := s.addresses(alpha, "public"); !slices.Equal(has, had) {
+		s.Errorf("the pod had %v and has %v", had, has)
+	}
+	s.running(meanwhile...)
+	for _, pod := range meanwhile {
+		s.hadVF(pod)
+		s.addresses(pod, "public")
+	}
+}
+
+// answered checks the summary of a ping: every frame came back, but for the last one, which may have been on its way.
+func (s *subject) answered(text string) {
+	s.Helper()
 	var sent, received int
 	for line := range strings.Lines(text) {
 		if _, err := fmt.Sscanf(line, "%d packets transmitted, %d packets received", &sent, &received); err == nil {
@@ -171,17 +323,9 @@ func testUpgrade(s *subject) {
 		}
 	}
 	s.Logf("%d frames were sent and %d came back", sent, received)
-	// The last one may have been on its way.
 	if sent < 5 || received < sent-1 {
 		s.Errorf("%d frames were sent and %d came back:\n%s", sent, received, text)
 	}
-	if has := s.addresses(alpha, "public"); !slices.Equal(has, had) {
-		s.Errorf("the pod had %v and has %v", had, has)
-	}
-	later := cluster.WithVF("later", s.node(0), "public", "192.0.2.13")
-	s.create(later)
-	s.running(later)
-	s.ping(later, "192.0.2.12")
 }
 
 // testConfig: a changed ConfigMap reaches the nodes without a restart, and one that is not valid is refused whole.
@@ -214,56 +358,4 @@ func testConfig(s *subject) {
 	if has := s.addresses(pod, "public"); !slices.Equal(has, had) {
 		s.Errorf("the pod had %v and has %v", had, has)
 	}
-}
-
-// testAdmission: the API server itself refuses what no node could serve, before it is scheduled.
-func testAdmission(s *subject) {
-	// The daemon makes what the policy needs to know, from the config.
-	params, err := s.CLI(s.ctx(), s.node(0), "networks", "/etc/nri-sriov/config.yaml")
-	s.must(err)
-	s.must(s.Apply(s.ctx(), params))
-	s.Cleanup(func() {
-		_, err := s.Do(s.ctx(), "--namespace", cluster.Namespace, "delete", "configmap", "nri-sriov-networks", "--ignore-not-found")
-		s.check(err)
-		_, err = s.Do(s.ctx(), "delete", "namespace", "team-a", "--ignore-not-found", "--wait=false")
-		s.check(err)
-	})
-	_, err = s.Do(s.ctx(), "create", "namespace", "team-a")
-	s.must(err)
-	asks := func(namespace, text string) error {
-		pod := s.imaged(cluster.Pod{Name: "asks", Namespace: namespace, Annotations: map[string]string{cluster.Networks: text}})
-		_, err := s.Feed(s.ctx(), pod.Manifest(), "create", "--dry-run=server", "-f", "-")
-		return err
-	}
-	// The API server learns of the ConfigMap a little later.
-	s.eventually(time.Minute, func(context.Context) error {
-		if asks("default", "nosuch") == nil {
-			return errors.New("a network that no node has is admitted")
-		}
-		return nil
-	})
-	for _, each := range []struct{ namespace, text, refusal string }{
-		{"default", "public@eth1, other", ""},
-		{"default", `[{network: public, ips: ["192.0.2.10/24"]}]`, ""},
-		{"team-a", "private", ""},
-		{"default", "private", "may not use private"},
-		{"default", "- network: private\n", "may not use private"},
-		{"default", "nosuch", "may not use nosuch"},
-		{"default", "", "is empty"},
-		{"default", "public@" + strings.Repeat("x", 16), "malformed"},
-		{"default", strings.Repeat("public,", 3000) + "public", "16 KiB"},
-	} {
-		err := asks(each.namespace, each.text)
-		exit := (*cluster.ExitError)(nil)
-		switch {
-		case each.refusal == "" && err != nil:
-			s.Errorf("%.40q in namespace %s: %v", each.text, each.namespace, err)
-		case each.refusal != "" && (!errors.As(err, &exit) || !strings.Contains(exit.Stderr, each.refusal) || !strings.Contains(exit.Stderr, "ValidatingAdmissionPolicy")):
-			s.Errorf("%.40q in namespace %s is not refused with %q: %v", each.text, each.namespace, each.refusal, err)
-		}
-	}
-	// It is about pods that ask; nobody else waits for it.
-	plain := s.imaged(cluster.Pod{Name: "plain", Container: lab.Container{Name: "c"}})
-	_, err = s.Feed(s.ctx(), plain.Manifest(), "create", "--dry-run=server", "-f", "-")
-	s.check(err)
 }

@@ -1,0 +1,133 @@
+package k8s
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
+)
+
+// admits is the API server's answer to a pod with this annotation: "" when it is admitted, else what the policy says.
+func (s *subject) admits(namespace string, annotations map[string]string) string {
+	s.Helper()
+	pod := s.imaged(cluster.Pod{Name: "asks", Namespace: namespace, Annotations: annotations})
+	_, err := s.Feed(s.ctx(), pod.Manifest(), "create", "--dry-run=server", "-f", "-")
+	if exit := (*cluster.ExitError)(nil); errors.As(err, &exit) && strings.Contains(exit.Stderr, "ValidatingAdmissionPolicy") {
+		return exit.Stderr
+	}
+	s.must(err)
+	return ""
+}
+
+// testAdmission: the API server itself refuses what no node could serve, before it is scheduled; with what is malformed it does
+// not wait for the ConfigMap of networks.
+func testAdmission(s *subject) {
+	s.Cleanup(func() {
+		_, err := s.Do(s.ctx(), "--namespace", cluster.Namespace, "delete", "configmap", "nri-sriov-networks", "--ignore-not-found")
+		s.check(err)
+		_, err = s.Do(s.ctx(), "delete", "namespace", "team-a", "--ignore-not-found", "--wait=false")
+		s.check(err)
+	})
+	_, err := s.Do(s.ctx(), "create", "namespace", "team-a")
+	s.must(err)
+	type question struct{ namespace, text, refusal string }
+	ask := func(questions ...question) {
+		for _, each := range questions {
+			said := s.admits(each.namespace, map[string]string{cluster.Networks: each.text})
+			if each.refusal == "" && said != "" || !strings.Contains(said, each.refusal) {
+				s.Errorf("%.40q in namespace %s is not answered with %q: %s", each.text, each.namespace, each.refusal, said)
+			}
+		}
+	}
+	malformed := []question{
+		{"default", "public@eth1, other", ""},
+		{"default", "- public@eth1\n- {network: other, count: 2} # two\n", ""},
+		{"default", "public,\n  other # and more\n", ""},
+		{"default", `[{network: public, ips: ["192.0.2.10/24"]}]`, ""},
+		{"default", "", "is empty"},
+		{"default", "public@" + strings.Repeat("x", 16), "malformed"},
+		{"default", "- network: public\n  vlan: 5\n", "unknown key vlan"},
+		{"default", strings.Repeat("public,", 3000) + "public", "16 KiB"},
+		{"default", strings.Repeat("\n", 16384-6) + "public", ""},
+	}
+	ask(malformed...)
+	ask(question{"default", "nosuch", ""}) // nobody has said who may use what
+	for value, refused := range map[string]bool{"isolate": false, "both": true} {
+		said := s.admits("default", map[string]string{cluster.Networks: "public", "sriov.nri.io/group-policy": value})
+		if strings.Contains(said, "group-policy") != refused {
+			s.Errorf("group-policy %s is answered with %q", value, said)
+		}
+	}
+
+	// The daemon makes what the policy needs to know, from the config.
+	params, err := s.CLI(s.ctx(), s.node(0), "networks", "/etc/nri-sriov/config.yaml")
+	s.must(err)
+	s.must(s.Apply(s.ctx(), params))
+	// The API server learns of the ConfigMap a little later.
+	s.eventually(time.Minute, func(context.Context) error {
+		if s.admits("default", map[string]string{cluster.Networks: "nosuch"}) == "" {
+			return errors.New("a network that no node has is admitted")
+		}
+		return nil
+	})
+	ask(malformed...)
+	ask(
+		question{"team-a", "private", ""},
+		question{"default", "private", "may not use private"},
+		question{"default", "- network: private\n", "may not use private"},
+		question{"default", "public, # all\nprivate # few\n", "may not use private"},
+		question{"default", "nosuch", "may not use nosuch"},
+	)
+	// It is about pods that ask; nobody else waits for it.
+	plain := s.imaged(cluster.Pod{Name: "plain", Container: lab.Container{Name: "c"}})
+	_, err = s.Feed(s.ctx(), plain.Manifest(), "create", "--dry-run=server", "-f", "-")
+	s.check(err)
+}
+
+// testNodeGuard: with the account of one node's daemon, nothing of another node is changed, and little of its own.
+func testNodeGuard(s *subject) {
+	if len(s.nodes) < 2 {
+		s.Skip("needs two nodes")
+	}
+	pods := []cluster.Pod{cluster.WithVF("own", s.node(0), "public", ""), cluster.WithVF("foreign", s.node(1), "public", "")}
+	s.create(pods...)
+	s.running(pods...)
+	daemon, err := s.Daemon(s.ctx(), s.node(0))
+	s.must(err)
+	token, err := s.Do(s.ctx(), "--namespace", cluster.Namespace, "create", "token", "nri-sriov", "--bound-object-kind=Pod", "--bound-object-name="+daemon)
+	s.must(err)
+	patch := func(kind, name, text string, more ...string) error {
+		_, err := s.Do(s.ctx(), append([]string{"--token=" + strings.TrimSpace(token), "patch", kind, name, "--type=merge", "-p", text}, more...)...)
+		return err
+	}
+	status := []string{"--subresource=status"}
+	const annotate, label = `{"metadata":{"annotations":{"example.com/a":"b"}}}`, `{"metadata":{"labels":{"example.com/a":"b"}}}`
+	const taint = `{"spec":{"taints":[{"key":"example.com/a","effect":"PreferNoSchedule"}]}}`
+	s.Cleanup(func() {
+		_, err := s.Do(s.ctx(), "taint", "node", s.node(0), "example.com/a-")
+		s.check(err)
+	})
+	for what, each := range map[string]struct {
+		err     error
+		refusal string // "" where it is allowed
+	}{
+		"own node's taint":         {patch("node", s.node(0), taint), ""},
+		"own node's label":         {patch("node", s.node(0), label), "the taints of its node"},
+		"another node's taint":     {patch("node", s.node(1), taint), "its own node"},
+		"own pod's annotation":     {patch("pod", "own", annotate, status...), ""},
+		"own pod's status":         {patch("pod", "own", `{"status":{"reason":"Made up"}}`, status...), "the annotations of a pod"},
+		"another pod's annotation": {patch("pod", "foreign", annotate, status...), "its own node"},
+		"a pod's spec":             {patch("pod", "own", `{"spec":{"activeDeadlineSeconds":1}}`), "cannot patch resource"},
+	} {
+		switch exit := (*cluster.ExitError)(nil); {
+		case each.refusal == "" && each.err != nil:
+			s.Errorf("%s: %v", what, each.err)
+		case each.refusal != "" && (!errors.As(each.err, &exit) || !strings.Contains(exit.Stderr, each.refusal)):
+			s.Errorf("%s is not refused with %q: %v", what, each.refusal, fmt.Sprint(each.err))
+		}
+	}
+}
