@@ -2,7 +2,8 @@
 //
 // With NRI_SRIOV_LAB=1 the cluster is the lab's: two nodes on one wire. With NRI_SRIOV_KUBECONFIG it is any other, on which
 // nri-sriov is installed with the networks of testdata/config.yaml on two PFs or more; what needs hands on the nodes
-// themselves is left out there. NRI_SRIOV_K8S_IMAGE is an image with the commands of busybox for that cluster's pods.
+// themselves is left out there. NRI_SRIOV_K8S_IMAGE is an image with the commands of busybox for that cluster's pods, if not
+// busybox itself.
 package k8s
 
 import (
@@ -25,6 +26,7 @@ import (
 const (
 	kubeconfigEnv = "NRI_SRIOV_KUBECONFIG"
 	imageEnv      = "NRI_SRIOV_K8S_IMAGE"
+	busybox       = "busybox:1.37"
 )
 
 // Limits for what takes seconds on idle nodes.
@@ -145,7 +147,7 @@ func other(t *testing.T, kubeconfig string) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{Kubectl: &cluster.Kubectl{Program: program, Kubeconfig: file}, image: cmp.Or(os.Getenv(imageEnv), lab.Image)}
+	s := &suite{Kubectl: &cluster.Kubectl{Program: program, Kubeconfig: file}, image: cmp.Or(os.Getenv(imageEnv), busybox)}
 	names, err := s.Do(t.Context(), "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")
 	if err != nil {
 		t.Fatal(err)

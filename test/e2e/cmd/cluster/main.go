@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
+	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
 
 func main() {
@@ -62,7 +63,7 @@ func run(ctx context.Context, file string, argv []string) (err error) {
 		err = errors.Join(c.Close(), os.RemoveAll(logs))
 	}()
 	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubectl().Kubeconfig, "PATH="+kubernetes.Dir+":"+os.Getenv("PATH"))
+	command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubectl().Kubeconfig, "NRI_SRIOV_K8S_IMAGE="+lab.Image, "PATH="+kubernetes.Dir+":"+os.Getenv("PATH"))
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return command.Run()
 }
