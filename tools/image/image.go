@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -52,11 +53,10 @@ func build(o options) (digest string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("write the layout: %w", err)
 	}
-	full := o.name // containerd wants a registry in front
-	if first, _, more := strings.Cut(o.name, "/"); !more || !strings.ContainsAny(first, ".:") && first != "localhost" {
-		full = "docker.io/library/" + o.name
+	full, tag, err := named(o.name)
+	if err != nil {
+		return "", err
 	}
-	_, tag, _ := strings.Cut(o.name, ":")
 	if err := index.AppendImage(image, layout.WithAnnotations(map[string]string{
 		"io.containerd.image.name": full, "org.opencontainers.image.ref.name": tag,
 	})); err != nil {
@@ -67,6 +67,16 @@ func build(o options) (digest string, err error) {
 		return "", fmt.Errorf("write the archive: %w", err)
 	}
 	return hash.String(), os.WriteFile(o.output, archive, 0o644)
+}
+
+// named is the name under which containerd looks for an image, with the registry in front, and its tag.
+func named(image string) (full, tag string, err error) {
+	read, err := name.NewTag(image)
+	if err != nil {
+		return "", "", fmt.Errorf("name the image: %w", err)
+	}
+	registry := strings.Replace(read.RegistryStr(), name.DefaultRegistry, "docker.io", 1)
+	return fmt.Sprintf("%s/%s:%s", registry, read.RepositoryStr(), read.TagStr()), read.TagStr(), nil
 }
 
 // readStatic reads the binary, and refuses one that needs a loader: there is none in the image.

@@ -48,6 +48,21 @@ func contents(t *testing.T, archive []byte) (files map[string][]byte, headers ma
 	}
 }
 
+// TestNamed: as people write it, and as containerd wants it.
+func TestNamed(t *testing.T) {
+	for image, want := range map[string]string{
+		"nri-sriov:v1": "docker.io/library/nri-sriov:v1 v1", "team/nri-sriov": "docker.io/team/nri-sriov:latest latest",
+		"host:5000/x:v1": "host:5000/x:v1 v1", "registry.example/a/b:v1.2": "registry.example/a/b:v1.2 v1.2", "localhost/x:v1": "localhost/x:v1 v1",
+	} {
+		if full, tag, err := named(image); err != nil || full+" "+tag != want {
+			t.Errorf("%s: %s %s, %v", image, full, tag, err)
+		}
+	}
+	if _, _, err := named("Upper:v1"); err == nil {
+		t.Error("a name that no image can have is taken")
+	}
+}
+
 // TestImage: the same binary makes the same archive twice, in it is the binary, and nothing may be written to.
 func TestImage(t *testing.T) {
 	dir := t.TempDir()
