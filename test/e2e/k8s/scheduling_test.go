@@ -52,7 +52,10 @@ func (s *subject) free(node, network string) int {
 // testKubeletsVF: what the kubelet says that it gave is what the pod has, whatever the order and the number.
 func testKubeletsVF(s *subject) {
 	one, two := cluster.WithVF("one", s.node(0), "public", "192.0.2.11"), cluster.WithVF("two", s.node(0), "other", "")
-	three := cluster.Pod{Name: "three", Node: s.node(0), Devices: map[string]int{"public": 2, "scarce": 1}}
+	three := cluster.Pod{
+		Name: "three", Node: s.node(0), Devices: map[string]int{"public": 2, "scarce": 1},
+		Annotations: map[string]string{cluster.Networks: "[{network: scarce}, {network: public, count: 2, name: data}]"},
+	}
 	s.create(one, two, three)
 	s.running(one, two, three)
 	n := s.labNode(s.node(0))
@@ -72,6 +75,7 @@ func testKubeletsVF(s *subject) {
 			}
 		}
 	}
+	s.inside(three, "cd /sys/class/net && ls data0 data1 net1")
 	// What the kubelet gave under one name, it must not count under another.
 	s.allocatable(s.node(0), "public", many-1)
 	s.allocatable(s.node(0), "other", many-3)

@@ -92,8 +92,11 @@ func testEvents(s *subject) {
 	node := s.node(0)
 	wrong := cluster.Pod{Name: "wrong", Node: node, Annotations: map[string]string{cluster.Networks: "nosuch"}}
 	closed := cluster.Pod{Name: "closed", Node: node, Annotations: map[string]string{cluster.Networks: "private"}}
-	s.create(wrong, closed)
-	for pod, wanted := range map[string]string{wrong.Name: `network "nosuch"`, closed.Name: `network "private"`} {
+	uncounted := cluster.Pod{Name: "uncounted", Node: node, Annotations: map[string]string{cluster.Networks: "counted"}}
+	s.create(wrong, closed, uncounted)
+	for pod, wanted := range map[string]string{
+		wrong.Name: `network "nosuch"`, closed.Name: `network "private"`, uncounted.Name: cluster.Resource("counted"),
+	} {
 		s.eventually(2*time.Minute, func(ctx context.Context) error {
 			events, err := s.Events(ctx, "", pod)
 			if err != nil {
@@ -113,7 +116,7 @@ func testEvents(s *subject) {
 		}
 		s.Log(text[strings.LastIndex(text, "Events:"):])
 	}
-	for _, pod := range []cluster.Pod{wrong, closed} {
+	for _, pod := range []cluster.Pod{wrong, closed, uncounted} {
 		state, err := s.Pod(s.ctx(), "", pod.Name)
 		s.must(err)
 		if state.Ready() {
