@@ -69,7 +69,7 @@ func newClusterIn(t *testing.T, world *attachtest.World) *cluster {
 		Dir: c.kubelet.Dir, Pool: c.pool, Ready: func() bool { return true }, Log: log,
 		Times: kubelet.Times{
 			Poll: 50 * time.Millisecond, Soon: 5 * time.Millisecond, Again: time.Millisecond, MaxAgain: 5 * time.Millisecond, Unknown: 50 * time.Millisecond,
-			Plugin: deviceplugin.Times{Look: time.Hour, Again: 5 * time.Millisecond, MaxAgain: 20 * time.Millisecond, Register: time.Second},
+			Plugin: deviceplugin.Times{Look: time.Hour, Again: 5 * time.Millisecond, MaxAgain: 20 * time.Millisecond, Register: time.Second, Watch: time.Second},
 		},
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -45,11 +46,13 @@ type Times struct {
 	Again, MaxAgain time.Duration
 	// Register bounds one registration.
 	Register time.Duration
+	// Watch is how long the kubelet may take from a registration to asking for the devices. Then it is registered with anew.
+	Watch time.Duration
 }
 
 // DefaultTimes are right for kubelets that start within seconds, and such as take minutes.
 func DefaultTimes() Times {
-	return Times{Look: 5 * time.Second, Again: 250 * time.Millisecond, MaxAgain: 15 * time.Second, Register: 5 * time.Second}
+	return Times{Look: 5 * time.Second, Again: 250 * time.Millisecond, MaxAgain: 15 * time.Second, Register: 5 * time.Second, Watch: 15 * time.Second}
 }
 
 // Dir is the folder of the sockets below the kubelet's root folder.
@@ -70,8 +73,8 @@ type Plugin struct {
 	resources []string
 	// changed is closed, and made anew, at each change of the source.
 	changed chan struct{}
-	// registered are the resources that the kubelet knows of.
-	registered map[string]bool
+	// served are the servers as Run has them.
+	served map[string]*server
 
 	// servers belong to Run.
 	servers map[string]*server
@@ -93,6 +96,11 @@ func (p *Plugin) Serve(resources []string) {
 	p.mutex.Lock()
 	p.resources = slices.Clone(resources)
 	p.mutex.Unlock()
+	p.look()
+}
+
+// look has Run look at once.
+func (p *Plugin) look() {
 	select {
 	case p.kick <- struct{}{}:
 	default: // it looks already
@@ -114,22 +122,20 @@ func (p *Plugin) nextChange() <-chan struct{} {
 	return p.changed
 }
 
-// Registered tells whether the kubelet that is there counts a resource.
+// Registered tells whether the kubelet that is there counts a resource: it does while it watches the devices.
 func (p *Plugin) Registered(resource string) bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	return p.registered[resource]
+	one, served := p.served[resource]
+	return served && one.watched()
 }
 
 // publish has Registered answer by what is so now.
 func (p *Plugin) publish() {
-	registered := map[string]bool{}
-	for resource, one := range p.servers {
-		registered[resource] = one.registered
-	}
+	served := maps.Clone(p.servers)
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.registered = registered
+	p.served = served
 }
 
 // Run serves and registers until ctx ends. Nothing that the kubelet or its folder does ends it.
@@ -140,8 +146,8 @@ func (p *Plugin) Run(ctx context.Context) {
 	pause := p.times.Again
 	for {
 		watch.begin()
-		next := p.times.Look
 		err := p.converge(ctx)
+		next := p.patience()
 		p.publish()
 		if err != nil {
 			p.complain(err)
@@ -156,6 +162,17 @@ func (p *Plugin) Run(ctx context.Context) {
 			pause = p.times.Again
 		}
 	}
+}
+
+// patience is how long nothing is to be done without a sign: not longer than a registered kubelet may take to ask.
+func (p *Plugin) patience() time.Duration {
+	least := p.times.Look
+	for _, one := range p.servers {
+		if !one.watched() && !one.registered.IsZero() {
+			least = min(least, time.Until(one.registered.Add(p.times.Watch)))
+		}
+	}
+	return max(least, 0)
 }
 
 // wake is what ends a wait.
@@ -222,7 +239,7 @@ func (p *Plugin) converge(ctx context.Context) error {
 	kubelet, err := idOf(filepath.Join(p.dir, kubeletSocket))
 	if err != nil || p.kubelet != kubelet {
 		for _, one := range p.servers {
-			one.registered = false
+			one.registered = time.Time{}
 		}
 		p.kubelet = kubelet
 	}
@@ -251,13 +268,18 @@ func (p *Plugin) ensure(ctx context.Context, resource string) error {
 		}
 		p.servers[resource] = one
 	}
-	if one.registered {
+	// A kubelet that watches is not registered with again, for which it would refuse us. One that is not heard of comes soon.
+	if one.watched() || time.Since(one.registered) < p.times.Watch {
 		return nil
 	}
-	if err := p.register(ctx, one); err != nil {
+	err := p.register(ctx, one)
+	if err != nil && one.watched() {
+		return nil // it was registered with, and its answer came too late
+	}
+	if err != nil {
 		return fmt.Errorf("register %s with the kubelet: %w", resource, err)
 	}
-	one.registered = true
+	one.registered = time.Now()
 	p.log.WithField("resource", resource).Info("resource is registered with the kubelet")
 	return nil
 }

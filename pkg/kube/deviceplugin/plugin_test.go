@@ -69,7 +69,7 @@ func newBench(t *testing.T) *bench {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	// Look is longer than the test: what is noticed is noticed by signs, or is tried again after a failure.
-	times := deviceplugin.Times{Look: time.Hour, Again: 5 * time.Millisecond, MaxAgain: 20 * time.Millisecond, Register: time.Second}
+	times := deviceplugin.Times{Look: time.Hour, Again: 5 * time.Millisecond, MaxAgain: 20 * time.Millisecond, Register: time.Second, Watch: time.Second}
 	b.Plugin = deviceplugin.New(deviceplugin.Dir(b.kubelet.Dir), b.source, times, log)
 	b.source.set(public, deviceplugin.Device{ID: "a", NUMANode: 1, Healthy: true}, deviceplugin.Device{ID: "b", NUMANode: -1})
 	return b
@@ -174,6 +174,41 @@ func TestKubeletIsRestartedAndRemovesNothing(t *testing.T) {
 		b.devices(asSet)
 		b.kubelet.Stop()
 		b.kubelet.Start()
+	}
+	b.devices(asSet)
+}
+
+// TestSocketLooksNew although the kubelet is the same, which does not take a second registration of what it watches.
+func TestSocketLooksNew(t *testing.T) {
+	b := newBench(t)
+	b.kubelet.Start()
+	b.Serve([]string{public})
+	b.run()
+	b.devices(asSet)
+	if err := os.Chmod(filepath.Join(deviceplugin.Dir(b.kubelet.Dir), "kubelet.sock"), 0o660); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if count := b.kubelet.Registrations(public); count != 1 || !b.Registered(public) {
+		t.Errorf("registered %d times, %t", count, b.Registered(public))
+	}
+}
+
+// TestKubeletDropsTheConnection and stays: it is registered with again, but not at once, if it does so again and again.
+func TestKubeletDropsTheConnection(t *testing.T) {
+	b := newBench(t)
+	b.kubelet.Start()
+	b.Serve([]string{public})
+	b.run()
+	for i := range 2 {
+		b.devices(asSet)
+		begun := time.Now()
+		b.kubelet.Drop(public)
+		b.kubelet.Eventually("false", func() string { return fmt.Sprint(b.Registered(public)) })
+		b.kubelet.Eventually(fmt.Sprint(i+2), func() string { return fmt.Sprint(b.kubelet.Registrations(public)) })
+		if i > 0 && time.Since(begun) < 500*time.Millisecond {
+			t.Errorf("registered again after %s", time.Since(begun))
+		}
 	}
 	b.devices(asSet)
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,12 +29,14 @@ type server struct {
 	v1beta1.UnimplementedDevicePluginServer
 	plugin         *Plugin
 	resource, path string
-	// registered belongs to Plugin.Run.
-	registered bool
-	socket     os.FileInfo
-	grpc       *grpc.Server
-	stopped    chan struct{}
-	serving    sync.WaitGroup
+	// registered is when the kubelet that is there has taken the registration; it belongs to Plugin.Run.
+	registered time.Time
+	// watches are the kubelet's questions for the devices that are open: more than one only in a moment between two kubelets.
+	watches atomic.Int32
+	socket  os.FileInfo
+	grpc    *grpc.Server
+	stopped chan struct{}
+	serving sync.WaitGroup
 }
 
 var _ v1beta1.DevicePluginServer = (*server)(nil)
@@ -84,6 +87,9 @@ func (s *server) there() bool {
 	return err == nil && os.SameFile(now, s.socket)
 }
 
+// watched tells whether a kubelet listens to what becomes of the devices.
+func (s *server) watched() bool { return s.watches.Load() > 0 }
+
 // stop ends the server, which the kubelet notices by its connection.
 func (s *server) stop() {
 	close(s.stopped)
@@ -104,6 +110,11 @@ func (s *server) GetDevicePluginOptions(context.Context, *v1beta1.Empty) (*v1bet
 // ListAndWatch tells of the devices, and again whenever something of them has changed.
 func (s *server) ListAndWatch(_ *v1beta1.Empty, stream grpc.ServerStreamingServer[v1beta1.ListAndWatchResponse]) error {
 	var last []Device
+	s.watches.Add(1)
+	defer func() {
+		s.watches.Add(-1)
+		s.plugin.look() // a kubelet that has gone comes back
+	}()
 	for first := true; ; first = false {
 		changed := s.plugin.nextChange() // before it is looked, so that no change is missed
 		devices := s.plugin.source.Devices(s.resource)

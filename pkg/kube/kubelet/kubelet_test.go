@@ -50,7 +50,7 @@ type bench struct {
 func quickTimes() Times {
 	return Times{
 		Poll: 50 * time.Millisecond, Soon: 5 * time.Millisecond, Again: time.Millisecond, MaxAgain: 5 * time.Millisecond, Unknown: 50 * time.Millisecond,
-		Plugin: deviceplugin.Times{Look: time.Hour, Again: 5 * time.Millisecond, MaxAgain: 20 * time.Millisecond, Register: time.Second},
+		Plugin: deviceplugin.Times{Look: time.Hour, Again: 5 * time.Millisecond, MaxAgain: 20 * time.Millisecond, Register: time.Second, Watch: time.Second},
 	}
 }
 

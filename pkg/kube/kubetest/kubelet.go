@@ -50,6 +50,8 @@ type resource struct {
 	devices    map[string]*plugin.Device
 	// lists counts what the plugin has sent, registrations how often it has come.
 	lists, registrations int
+	// watching until the connection ends.
+	watching bool
 }
 
 type running struct {
@@ -179,10 +181,15 @@ func (r *registration) Register(_ context.Context, request *plugin.RegisterReque
 	}
 	one := &resource{endpoint: request.GetEndpoint(), connection: connection, client: plugin.NewDevicePluginClient(connection)}
 	if before := k.resources[request.GetResourceName()]; before != nil {
+		if before.endpoint == request.GetEndpoint() && before.watching {
+			_ = connection.Close()
+			return nil, fmt.Errorf("device plugin already connected: %s", request.GetEndpoint()) // as Kubernetes 1.37
+		}
 		one.registrations, one.lists = before.registrations, before.lists
 		_ = before.connection.Close()
 	}
 	one.registrations++
+	one.watching = true
 	k.resources[request.GetResourceName()] = one
 	k.running.work.Go(func() { k.watch(request.GetResourceName(), one) })
 	return &plugin.Empty{}, nil
@@ -205,12 +212,20 @@ func (k *Kubelet) watch(name string, one *resource) {
 	}
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
+	one.watching = false
 	for _, device := range one.devices {
 		device.Health = plugin.Unhealthy
 	}
 	if k.resources[name] == one {
 		_ = one.connection.Close()
 	}
+}
+
+// Drop ends the connection to a plugin, and goes on.
+func (k *Kubelet) Drop(name string) {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	_ = k.resources[name].connection.Close()
 }
 
 // Refuse refuses registrations until err is nil.
