@@ -120,7 +120,8 @@ func policyNamed(t *testing.T, file, name string) admissionv1.ValidatingAdmissio
 // asks is the creation of a pod with these annotations.
 func asks(namespace string, annotations map[string]any, params any) map[string]any {
 	return map[string]any{
-		"object": map[string]any{"metadata": map[string]any{"annotations": annotations}}, "params": params,
+		"object":  map[string]any{"metadata": map[string]any{"annotations": annotations}, "spec": map[string]any{"containers": []any{map[string]any{}}}},
+		"params":  params,
 		"request": map[string]any{"namespace": namespace},
 	}
 }
@@ -206,6 +207,10 @@ func TestNetworksPolicy(t *testing.T) {
 		"yaml, quoted":         {"dev", "- \"network\": 'storage'\n", users, "namespace dev may not use storage"},
 		"two":                  {"dev", "- network: storage\n- network: fast.path\n", users, "namespace dev may not use storage, fast.path"},
 		"comments":             {"dev", "# network: storage\n- network: public # network: storage\n- network: public\t# network: storage\n", users, ""},
+		"texts":                {"dev", "- public@eth1\n- storage@eth2\n- 'fast.path'\n", users, "namespace dev may not use storage, fast.path"},
+		"texts in brackets":    {"dev", "[public@eth1, \"storage@eth2\",\n 'fast.path',]", users, "namespace dev may not use storage, fast.path"},
+		"texts and maps":       {"dev", "- {network: public, count: 2}\n- storage\n", users, "namespace dev may not use storage"},
+		"containers are none":  {"dev", "- network: public\n  containers:\n  - storage\n  - other\n", users, ""},
 		"json":                 {"prod", `[{"network":"public"},{"network":"storage","mac":"02:00:00:00:00:11"}]`, users, ""},
 		"json, not allowed":    {"dev", `[{"name":"net1","network":"storage"}]`, users, "namespace dev may not use storage"},
 		"what cannot be read":  {"dev", "- network: >-\n    public\n- network: \"pub\\x6cic\"\n", users, ""},
@@ -220,12 +225,52 @@ func TestNetworksPolicy(t *testing.T) {
 	}
 }
 
+// limited is a container with resources.
+func limited(resources ...string) map[string]any {
+	limits := map[string]any{}
+	for _, one := range resources {
+		limits[one] = "1"
+	}
+	return map[string]any{"resources": map[string]any{"limits": limits}}
+}
+
+// TestNetworksPolicyOfResources: a resource names its network, in whatever container, with and without an annotation.
+func TestNetworksPolicyOfResources(t *testing.T) {
+	policy := policyNamed(t, "kubernetes/admission.yaml", "nri-sriov-networks")
+	users := map[string]any{"data": map[string]any{"public": "*", "storage": "prod"}}
+	for name, c := range map[string]struct {
+		spec        map[string]any
+		annotations map[string]any
+		refusal     string
+	}{
+		"allowed": {map[string]any{"containers": []any{limited("sriov.nri.io/public", "cpu")}}, nil, ""},
+		"others":  {map[string]any{"containers": []any{limited("cpu", "example.com/storage")}}, nil, ""},
+		"barred":  {map[string]any{"containers": []any{map[string]any{}, limited("sriov.nri.io/storage", "sriov.nri.io/public")}}, nil, "namespace dev may not use storage"},
+		"at the start": {map[string]any{"containers": []any{map[string]any{}}, "initContainers": []any{limited("sriov.nri.io/storage")}}, nil,
+			"namespace dev may not use storage"},
+		"both": {map[string]any{"containers": []any{limited("sriov.nri.io/storage")}}, map[string]any{"sriov.nri.io/networks": "nosuch"},
+			"namespace dev may not use nosuch, storage"},
+	} {
+		metadata := map[string]any{}
+		if c.annotations != nil {
+			metadata["annotations"] = c.annotations
+		}
+		said := decide(t, policy, map[string]any{
+			"object": map[string]any{"metadata": metadata, "spec": c.spec}, "params": users, "request": map[string]any{"namespace": "dev"},
+		})
+		if c.refusal == "" && said != "" || !strings.Contains(said, c.refusal) {
+			t.Errorf("%s: says %q, not %q", name, said, c.refusal)
+		}
+	}
+}
+
 // TestWhoAsksForNothing: a pod without the annotation is not looked at.
 func TestWhoAsksForNothing(t *testing.T) {
 	for _, name := range []string{"nri-sriov-annotation", "nri-sriov-networks"} {
 		policy := policyNamed(t, "kubernetes/admission.yaml", name)
 		for _, metadata := range []map[string]any{{}, {"annotations": map[string]any{"other": "x"}}} {
-			if said := decide(t, policy, map[string]any{"object": map[string]any{"metadata": metadata}, "request": map[string]any{"namespace": "dev"}}); said != "" {
+			object := map[string]any{"metadata": metadata, "spec": map[string]any{"containers": []any{limited("cpu", "example.com/vf"), map[string]any{}}}}
+			if said := decide(t, policy, map[string]any{"object": object, "request": map[string]any{"namespace": "dev"}}); said != "" {
 				t.Errorf("%s: a pod that asks for nothing is told %q", name, said)
 			}
 		}

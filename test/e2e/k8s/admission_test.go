@@ -8,19 +8,23 @@ import (
 	"time"
 
 	"github.com/nri-sriov/nri-sriov/test/e2e/cluster"
-	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
 
-// admits is the API server's answer to a pod with this annotation: "" when it is admitted, else what the policy says.
-func (s *subject) admits(namespace string, annotations map[string]string) string {
+// admits is the API server's answer to a pod: "" when it is admitted, else what the policy says.
+func (s *subject) admits(pod cluster.Pod) string {
 	s.Helper()
-	pod := s.imaged(cluster.Pod{Name: "asks", Namespace: namespace, Annotations: annotations})
-	_, err := s.Feed(s.ctx(), pod.Manifest(), "create", "--dry-run=server", "-f", "-")
+	pod.Name = "asks"
+	_, err := s.Feed(s.ctx(), s.imaged(pod).Manifest(), "create", "--dry-run=server", "-f", "-")
 	if exit := (*cluster.ExitError)(nil); errors.As(err, &exit) && strings.Contains(exit.Stderr, "ValidatingAdmissionPolicy") {
 		return exit.Stderr
 	}
 	s.must(err)
 	return ""
+}
+
+// annotated is a pod with this text in its annotation.
+func annotated(namespace, text string) cluster.Pod {
+	return cluster.Pod{Namespace: namespace, Annotations: map[string]string{cluster.Networks: text}}
 }
 
 // testAdmission: the API server itself refuses what no node could serve, before it is scheduled; with what is malformed it does
@@ -37,7 +41,7 @@ func testAdmission(s *subject) {
 	type question struct{ namespace, text, refusal string }
 	ask := func(questions ...question) {
 		for _, each := range questions {
-			said := s.admits(each.namespace, map[string]string{cluster.Networks: each.text})
+			said := s.admits(annotated(each.namespace, each.text))
 			if each.refusal == "" && said != "" || !strings.Contains(said, each.refusal) {
 				s.Errorf("%.40q in namespace %s is not answered with %q: %s", each.text, each.namespace, each.refusal, said)
 			}
@@ -57,7 +61,9 @@ func testAdmission(s *subject) {
 	ask(malformed...)
 	ask(question{"default", "nosuch", ""}) // nobody has said who may use what
 	for value, refused := range map[string]bool{"isolate": false, "both": true} {
-		said := s.admits("default", map[string]string{cluster.Networks: "public", "sriov.nri.io/group-policy": value})
+		pod := annotated("default", "public")
+		pod.Annotations["sriov.nri.io/group-policy"] = value
+		said := s.admits(pod)
 		if strings.Contains(said, "group-policy") != refused {
 			s.Errorf("group-policy %s is answered with %q", value, said)
 		}
@@ -69,7 +75,7 @@ func testAdmission(s *subject) {
 	s.must(s.Apply(s.ctx(), params))
 	// The API server learns of the ConfigMap a little later.
 	s.eventually(time.Minute, func(context.Context) error {
-		if s.admits("default", map[string]string{cluster.Networks: "nosuch"}) == "" {
+		if s.admits(annotated("default", "nosuch")) == "" {
 			return errors.New("a network that no node has is admitted")
 		}
 		return nil
@@ -82,10 +88,22 @@ func testAdmission(s *subject) {
 		question{"default", "public, # all\nprivate # few\n", "may not use private"},
 		question{"default", "nosuch", "may not use nosuch"},
 	)
+	for namespace, refusal := range map[string]string{"team-a": "", "default": "may not use private"} {
+		said := s.admits(cluster.Pod{Namespace: namespace, Devices: map[string]int{"public": 1, "private": 1}})
+		if refusal == "" && said != "" || !strings.Contains(said, refusal) {
+			s.Errorf("resources in namespace %s are not answered with %q: %s", namespace, refusal, said)
+		}
+	}
 	// It is about pods that ask; nobody else waits for it.
-	plain := s.imaged(cluster.Pod{Name: "plain", Container: lab.Container{Name: "c"}})
-	_, err = s.Feed(s.ctx(), plain.Manifest(), "create", "--dry-run=server", "-f", "-")
-	s.check(err)
+	if said := s.admits(cluster.Pod{Resources: map[string]string{"cpu": "10m"}}); said != "" {
+		s.Error(said)
+	}
+	// The API server has looked at the types, too.
+	warnings, err := s.Do(s.ctx(), "get", "validatingadmissionpolicies", "-o", "jsonpath={range .items[*]}{.metadata.name} {.status.typeChecking.expressionWarnings}{end}")
+	s.must(err)
+	if strings.Contains(warnings, "fieldRef") || !strings.Contains(warnings, "nri-sriov-networks") {
+		s.Error(warnings)
+	}
 }
 
 // testNodeGuard: with the account of one node's daemon, nothing of another node is changed, and little of its own.
