@@ -55,6 +55,13 @@ lab-k8s: ## prepare the lab's Kubernetes: what `make lab` does, and kubelet and 
 test-k8s: lab-k8s ## the tests in a Kubernetes of two nodes in the lab; RUN=TestKubernetes/ping chooses
 	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -timeout 90m $(if $(RUN),-run '$(value RUN)') ./test/e2e/cluster ./test/e2e/k8s
 
+# What a cluster is for, in a third of the time.
+K8S_CORE := TestKubernetes/^(plain pod|allocatable|the VF that the kubelet gave|ping|pending|network-status|Events|admission)$$
+
+.PHONY: test-k8s-core
+test-k8s-core: ## some of make test-k8s, ten minutes
+	$(MAKE) test-k8s RUN='$(K8S_CORE)'
+
 .PHONY: test-kind
 test-kind: ## the same tests on the cluster of KUBECONFIG=, such as kind's, where nri-sriov is installed with test/e2e/k8s/testdata/config.yaml
 	@test -n "$(KUBECONFIG)" || { echo "say which cluster: make test-kind KUBECONFIG=..."; exit 2; }
