@@ -56,7 +56,7 @@ test-k8s: lab-k8s ## the tests in a Kubernetes of two nodes in the lab; RUN=Test
 	NRI_SRIOV_LAB=1 $(GO_TEST) -v -p 1 -timeout 90m $(if $(RUN),-run '$(value RUN)') ./test/e2e/cluster ./test/e2e/k8s
 
 # What a cluster is for, in a third of the time.
-K8S_CORE := TestKubernetes/^(plain pod|allocatable|the VF that the kubelet gave|ping|pending|network-status|Events|admission)$$
+K8S_CORE := TestKubernetes/^(plain pod|allocatable|metrics|the VF that the kubelet gave|ping|pending|network-status|Events|admission)$$
 
 .PHONY: test-k8s-core
 test-k8s-core: ## some of make test-k8s, ten minutes

@@ -62,6 +62,7 @@ var cases = []struct {
 }{
 	{"plain pod", false, testPlainPod},
 	{"allocatable", false, testAllocatable},
+	{"metrics", true, testMetrics},
 	{"the VF that the kubelet gave", true, testKubeletsVF},
 	{"resource alone", false, testResourceAlone},
 	{"ping", false, testPing},
