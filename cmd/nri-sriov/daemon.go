@@ -149,7 +149,11 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		Host:   d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log, Observer: d.observer(),
 	})
 	d.attacher.Recover(loaded)
-	d.serve()
+	kubelet, err := d.openKubelet(node)
+	if err != nil {
+		return err
+	}
+	d.serve() // of all that is open by now
 	d.tellAPIServer(ctx)
 	if d.reloads {
 		d.background.Go(func() { d.reload(ctx) })
@@ -159,9 +163,8 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	go d.tend(ctx)
 	d.background.Go(func() { d.follow(ctx, watch) })
 	d.background.Go(func() { ends.tell(ctx, d.attacher) })
-	kubelet, err := d.openKubelet(ctx, node)
-	if err != nil {
-		return err
+	if d.kubelet != nil {
+		d.background.Go(func() { d.kubelet.Run(ctx) })
 	}
 	d.plugin.Start(&hooks.Node{
 		Config: node, Attacher: d.attacher, Results: results, Hugepages: hugepages, Kubelet: kubelet,
