@@ -1,15 +1,13 @@
 package main
 
 import (
-	"context"
-
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/nri-sriov/nri-sriov/pkg/kube/kubelet"
 )
 
-// openKubelet begins to talk to the kubelet; outside Kubernetes there is none, and the answer is nil.
-func (d *daemon) openKubelet(ctx context.Context, node *config.Node) (*hooks.Kubelet, error) {
+// openKubelet makes ready what is told to the kubelet, by its Run; outside Kubernetes there is none, and the answer is nil.
+func (d *daemon) openKubelet(node *config.Node) (*hooks.Kubelet, error) {
 	if !d.flags.kubernetes.Enabled {
 		d.offerToKubelet(node)
 		return nil, nil
@@ -22,7 +20,6 @@ func (d *daemon) openKubelet(ctx context.Context, node *config.Node) (*hooks.Kub
 		return nil, err
 	}
 	d.offerToKubelet(node)
-	d.background.Go(func() { d.kubelet.Run(ctx) })
 	return &hooks.Kubelet{Given: d.kubelet.Given, Promised: d.kubelet.Promised}, nil
 }
 

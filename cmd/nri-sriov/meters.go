@@ -123,13 +123,15 @@ func (d *daemon) observer() attach.Observer {
 	return o
 }
 
-// settled counts an attach; what an earlier daemon began is not timed.
+// settled counts an attach; what an earlier daemon began is not timed. A refusal is no attach that failed: nothing was tried, as
+// where no VF is free, and the gate counts it.
 func (m *meters) settled(s attach.Settled) {
 	result := "attached"
 	if s.Err != nil {
 		result = "failed"
 	}
-	if !s.Resumed {
-		m.attached.WithLabelValues(result).Observe(s.Took.Seconds())
+	if s.Resumed || s.Err != nil && hooks.ReasonOfAttach(s.Err) != hooks.AttachFailed {
+		return
 	}
+	m.attached.WithLabelValues(result).Observe(s.Took.Seconds())
 }

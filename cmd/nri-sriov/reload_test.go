@@ -81,7 +81,8 @@ func newCluster(t *testing.T, files map[string]string) *cluster {
 	go func() {
 		root := newRoot()
 		root.SetArgs([]string{"run", "--state-dir", c.state, "--run-dir", dir + "/run", "--sysfs", t.TempDir(), "--listen", c.address,
-			"--config", c.folder, "--nri-socket", dir + "/nri.sock", "--log-level", "error", "--kubeconfig", kubeconfig, "--node-name", "n1"})
+			"--config", c.folder, "--nri-socket", dir + "/nri.sock", "--log-level", "error", "--kubeconfig", kubeconfig, "--node-name", "n1",
+			"--kubelet-dir", dir + "/kubelet"})
 		ended <- exitCode(root.ExecuteContext(ctx))
 	}()
 	c.stop = func() time.Duration {
@@ -193,6 +194,15 @@ func TestConfigMap(t *testing.T) {
 	mustDo(t, os.Remove(filepath.Join(c.folder, "config.yaml")))
 	c.event("Node", "ConfigRefused", "has neither n1.yaml nor config.yaml")
 	c.may("common")
+}
+
+// TestMetricsOfTheKubelet are served by the daemon as it is wired: what it opens after its servers they would never see.
+func TestMetricsOfTheKubelet(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, map[string]string{"config.yaml": networksNamed("public")})
+	c.metric(`nri_sriov_kubelet_registered{resource="sriov.nri.io/public"} 0`)
+	c.metric(`nri_sriov_kubelet_devices{health="healthy",resource="sriov.nri.io/public"} 0`)
+	c.metric("nri_sriov_kubelet_given_twice_total 0")
 }
 
 // TestTaintByConfig: the node bears the taint while it is not ready, if the config says so, and others' stay.

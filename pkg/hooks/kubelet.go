@@ -101,11 +101,11 @@ func wantsGiven(f sandboxFacts, node *Node, devices []podresources.Device) ([]at
 	}
 	var pod request.Pod
 	if f.asks {
-		if pod, err = request.Parse(f.networks, f.grouping); err != nil {
+		if pod, err = parse(f); err != nil {
 			return nil, err
 		}
 	}
-	granted, err := request.Authorise(pod, node.Config, f.namespace)
+	granted, err := authorise(pod, node.Config, f.namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func wantsGiven(f sandboxFacts, node *Node, devices []podresources.Device) ([]at
 		return nil, err
 	}
 	if err := assign(wants, granted, given); err != nil {
-		return nil, err
+		return nil, because{err, InvalidRequest}
 	}
 	rest, err := unnamed(f, node.Config, pod, given)
 	return append(wants, rest...), err
@@ -170,7 +170,7 @@ func unnamed(f sandboxFacts, node *config.Node, pod request.Pod, given gifts) ([
 	if total > request.MaxVFs {
 		return nil, fmt.Errorf("the pod was given %d VFs with those of its annotation; a pod may have %d", total, request.MaxVFs)
 	}
-	granted, err := request.Authorise(more, node, f.namespace)
+	granted, err := authorise(more, node, f.namespace)
 	if err != nil {
 		return nil, err
 	}

@@ -6,13 +6,15 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
+	"github.com/nri-sriov/nri-sriov/pkg/request"
 )
 
 // Reason is why a pod does not get what it asks for, as one word.
 type Reason string
 
-// The reasons. InvalidRequest is the annotation itself, NotAllowed what the node's config says of it, UnfitSandbox what the
-// pod is run by. NotReady is a container that has waited as long as it may; it is asked for again.
+// The reasons. InvalidRequest is the annotation itself, or that it does not fit what the kubelet gave, NotAllowed what the
+// node's config says of it, UnfitSandbox what the pod is run by. NotReady is a container that has waited as long as it may; it
+// is asked for again.
 const (
 	InvalidRequest Reason = "InvalidRequest"
 	NotAllowed     Reason = "NotAllowed"
@@ -53,6 +55,10 @@ type because struct {
 // Unwrap gives the error itself.
 func (b because) Unwrap() error { return b.error }
 
+// ReasonOfAttach is why an attach has come to nothing: AttachFailed, or the reason of a refusal where it came only after the
+// hook had returned, as it does when the kubelet is asked first.
+func ReasonOfAttach(err error) Reason { return reasonOf(failedAttach(err)) }
+
 // reasonOf is what an error counts under.
 func reasonOf(err error) Reason {
 	var said because
@@ -79,6 +85,24 @@ func failedAttach(err error) error {
 		return because{err, AttachFailed}
 	}
 	return err
+}
+
+// parse reads what a pod asks for.
+func parse(f sandboxFacts) (request.Pod, error) {
+	pod, err := request.Parse(f.networks, f.grouping)
+	if err != nil {
+		return request.Pod{}, because{err, InvalidRequest}
+	}
+	return pod, nil
+}
+
+// authorise grants what the node's config says that a namespace may have.
+func authorise(pod request.Pod, node *config.Node, namespace string) ([]request.Granted, error) {
+	granted, err := request.Authorise(pod, node, namespace)
+	if err != nil {
+		return nil, because{err, NotAllowed}
+	}
+	return granted, nil
 }
 
 // refused tells the observer that a pod, or one of its containers, was held back.

@@ -100,13 +100,13 @@ func wantsOf(f sandboxFacts, node *Node) (wants []attach.Want, isolate bool, err
 	if err := f.check(); err != nil {
 		return nil, false, err
 	}
-	pod, err := request.Parse(f.networks, f.grouping)
+	pod, err := parse(f)
 	if err != nil {
-		return nil, false, because{err, InvalidRequest}
+		return nil, false, err
 	}
-	granted, err := request.Authorise(pod, node.Config, f.namespace)
+	granted, err := authorise(pod, node.Config, f.namespace)
 	if err != nil {
-		return nil, false, because{err, NotAllowed}
+		return nil, false, err
 	}
 	for _, one := range granted {
 		if node.Kubelet == nil && one.Network.NeedsKubelet() {

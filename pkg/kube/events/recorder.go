@@ -17,7 +17,9 @@ import (
 const (
 	// remembered is how many Events are known to be there already, so that a repetition only counts.
 	remembered = 1024
-	// burst is how many different Events an object may have at once, refill how long it takes until it may have one more.
+	// burst is how many different Events of a reason an object may have at once, refill how long it takes until it may have
+	// one more. Of each reason, so that many VFs in quarantine do not keep a refused config from being told of. Reasons are a
+	// handful, all of them ours.
 	burst  = 10
 	refill = time.Minute
 	// quiet is the pause before a repetition is counted in the API; it doubles up to mostQuiet.
@@ -40,9 +42,15 @@ type Recorder struct {
 
 	mutex sync.Mutex
 	// series are the Events that were said, in order of the last time; latest is first.
-	series  map[string]*list.Element
-	latest  *list.List
-	objects map[Object]*allowance
+	series     map[string]*list.Element
+	latest     *list.List
+	allowances map[speaker]*allowance
+}
+
+// speaker is what has an allowance.
+type speaker struct {
+	object Object
+	reason string
 }
 
 // series is one Event with how often it was said.
@@ -57,7 +65,7 @@ type series struct {
 	pause time.Duration
 }
 
-// allowance is what an object may still say.
+// allowance is what may still be said of an object, for a reason.
 type allowance struct {
 	left float64
 	at   time.Time
@@ -67,12 +75,12 @@ type allowance struct {
 func NewRecorder(client *api.Client, q *queue.Queue, node string, limited func()) *Recorder {
 	return &Recorder{
 		client: client, queue: q, node: node, limited: limited, now: time.Now,
-		series: map[string]*list.Element{}, latest: list.New(), objects: map[Object]*allowance{},
+		series: map[string]*list.Element{}, latest: list.New(), allowances: map[speaker]*allowance{},
 	}
 }
 
 // Say has an Event said, and returns at once. What was said before is counted, at growing intervals; an object that has had
-// too many different ones is not heard for a while.
+// too many different ones of a reason is not heard with that for a while.
 func (r *Recorder) Say(event Event) {
 	event.Message = Clean(event.Message)
 	key := fmt.Sprintf("event %q", []string{
@@ -88,7 +96,7 @@ func (r *Recorder) Say(event Event) {
 		ok = false
 	}
 	if !ok {
-		if !r.allow(event.Object, now) {
+		if !r.allow(speaker{event.Object, event.Reason}, now) {
 			if r.limited != nil {
 				r.limited()
 			}
@@ -105,15 +113,15 @@ func (r *Recorder) Say(event Event) {
 	r.queue.Put(queue.Task{Key: key, Kind: Kind, Droppable: true, After: one.pause, Do: func(ctx context.Context) error { return r.tell(ctx, one) }})
 }
 
-// allow takes from an object's allowance, which fills with time.
-func (r *Recorder) allow(object Object, now time.Time) bool {
-	one, ok := r.objects[object]
+// allow takes from an allowance, which fills with time.
+func (r *Recorder) allow(who speaker, now time.Time) bool {
+	one, ok := r.allowances[who]
 	if !ok {
-		if len(r.objects) >= remembered {
+		if len(r.allowances) >= remembered {
 			r.sweep(now)
 		}
 		one = &allowance{left: burst, at: now}
-		r.objects[object] = one
+		r.allowances[who] = one
 	}
 	one.left = min(burst, one.left+float64(now.Sub(one.at))/float64(refill))
 	one.at = now
@@ -124,15 +132,15 @@ func (r *Recorder) allow(object Object, now time.Time) bool {
 	return true
 }
 
-// sweep forgets objects whose allowance is full again, and when that is nobody's, all of them.
+// sweep forgets allowances that are full again, and when none is, all of them.
 func (r *Recorder) sweep(now time.Time) {
-	for object, one := range r.objects {
+	for who, one := range r.allowances {
 		if one.left+float64(now.Sub(one.at))/float64(refill) >= burst {
-			delete(r.objects, object)
+			delete(r.allowances, who)
 		}
 	}
-	if len(r.objects) >= remembered {
-		clear(r.objects)
+	if len(r.allowances) >= remembered {
+		clear(r.allowances)
 	}
 }
 

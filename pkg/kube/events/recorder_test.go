@@ -131,6 +131,26 @@ func TestLoopingPodIsLimited(t *testing.T) {
 	}
 }
 
+// TestReasonsDoNotSilenceEachOther: however many VFs of a node are in quarantine, that its config is refused is heard.
+func TestReasonsDoNotSilenceEachOther(t *testing.T) {
+	s := apitest.New(t)
+	recorder, q, run := start(t, s, nil)
+	node := events.Node("n1")
+	for i := range 100 {
+		recorder.Say(events.Event{Object: node, Type: events.Warning, Reason: "VFQuarantined", Message: fmt.Sprint("VF ", i)})
+	}
+	recorder.Say(events.Event{Object: node, Type: events.Warning, Reason: "ConfigRefused", Message: "config.yaml:3"})
+	run()
+	eventually(t, "the end", func() bool { return len(q.Len()) == 0 })
+	of := map[string]int{}
+	for _, one := range s.Events() {
+		of[one.Reason]++
+	}
+	if of["VFQuarantined"] != 10 || of["ConfigRefused"] != 1 {
+		t.Errorf("said %v", of)
+	}
+}
+
 // TestLostAnswer: when the answer to the making of an Event is lost, it is not made twice.
 func TestLostAnswer(t *testing.T) {
 	s := apitest.New(t)

@@ -93,7 +93,8 @@ type waiting struct {
 	// number is its place among the others.
 	number uint64
 	due    time.Time
-	tries  int
+	// tries are all; refusals are those that the server has refused, of which patience is a number.
+	tries, refusals int
 }
 
 // New makes a queue; Run tells.
@@ -114,7 +115,7 @@ func (q *Queue) Put(task Task) {
 		if task.After == 0 || before.due.Before(one.due) && !q.busy[task.Key] {
 			one.due = before.due
 		}
-		one.tries = before.tries
+		one.tries, one.refusals = before.tries, before.refusals
 	}
 	if task.Droppable && q.droppable >= q.options.Droppable {
 		q.dropOldest()

@@ -243,14 +243,16 @@ func TestRefusals(t *testing.T) {
 	r.Put(queue.Task{Key: "forbidden status", Do: answers("forbidden status", 403, 403, 422, 403, 403, 403)})
 	r.Put(queue.Task{Key: "forbidden event", Droppable: true, Do: answers("forbidden event", 403, 403, 403, 403, 403, 403)})
 	r.Put(queue.Task{Key: "late event", Droppable: true, Do: answers("late event", 403, 503, 429)})
+	// An API server that was away answers 403 until it has its RBAC.
+	r.Put(queue.Task{Key: "patient event", Droppable: true, Do: answers("patient event", 503, 503, 503, 503, 503, 403, 403, 503, 403)})
 	r.run()
 	r.eventually("the end", func() bool { return len(r.Len()) == 0 })
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	if text := fmt.Sprint(tries); text != "map[conflict:3 forbidden event:4 forbidden status:7 gone:1 late event:4]" {
+	if text := fmt.Sprint(tries); text != "map[conflict:3 forbidden event:4 forbidden status:7 gone:1 late event:4 patient event:10]" {
 		t.Errorf("tried %s", text)
 	}
-	if r.outcomes[queue.GivenUp] != 1 || r.outcomes[queue.Missing] != 1 || r.outcomes[queue.Told] != 3 {
+	if r.outcomes[queue.GivenUp] != 1 || r.outcomes[queue.Missing] != 1 || r.outcomes[queue.Told] != 4 {
 		t.Errorf("outcomes %v", r.outcomes)
 	}
 }

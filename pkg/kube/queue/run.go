@@ -76,7 +76,8 @@ func (q *Queue) take() (next *waiting, pause time.Duration) {
 	return next, 0
 }
 
-// patience is how often a droppable task is tried that the server refuses: while it starts, it refuses what it will allow.
+// patience is how often a droppable task may be refused: while the server starts, it refuses what it will allow. How often it
+// was away before does not count.
 const patience = 4
 
 // settle takes note of what became of a task.
@@ -89,6 +90,9 @@ func (q *Queue) settle(one *waiting, err error, ending bool) {
 	}
 	one.tries++
 	fault, wants := api.FaultOf(err)
+	if err != nil && fault == api.Refused {
+		one.refusals++
+	}
 	switch {
 	case err == nil:
 		q.failures = 0
@@ -98,23 +102,23 @@ func (q *Queue) settle(one *waiting, err error, ending bool) {
 		q.end(one, Missing, err)
 	case errors.Is(err, ErrNotYet):
 		q.failures = 0
-		q.again(one, Again, err, q.options.Times.First, q.options.Times.MostRefused)
+		q.again(one, Again, err, jittered(q.options.Times.First, q.options.Times.MostRefused, one.tries))
 	case fault == api.Missing:
 		q.failures = 0
 		q.end(one, Missing, err)
 	case fault == api.Conflict:
 		q.failures = 0
-		q.again(one, Again, err, q.options.Times.First/8, q.options.Times.Most)
-	case fault == api.Refused && one.Droppable && one.tries >= patience:
+		q.again(one, Again, err, jittered(q.options.Times.First/8, q.options.Times.Most, one.tries))
+	case fault == api.Refused && one.Droppable && one.refusals >= patience:
 		q.failures = 0
 		q.end(one, GivenUp, err)
 	case fault == api.Refused:
 		q.failures = 0
-		q.again(one, Refused, err, max(wants, q.options.Times.Refused), q.options.Times.MostRefused)
+		q.again(one, Refused, err, jittered(max(wants, q.options.Times.Refused), q.options.Times.MostRefused, one.refusals))
 	default:
 		q.failures++
 		q.rest = time.Now().Add(max(wants, jittered(q.options.Times.First, q.options.Times.Most, q.failures)))
-		q.again(one, Again, err, q.options.Times.First, q.options.Times.Most)
+		q.again(one, Again, err, jittered(q.options.Times.First, q.options.Times.Most, one.tries))
 	}
 }
 
@@ -125,15 +129,15 @@ func (q *Queue) end(one *waiting, outcome Outcome, err error) {
 }
 
 // again has a task tried once more, behind the others. A newer one in its place goes on from its tries.
-func (q *Queue) again(one *waiting, outcome Outcome, err error, first, most time.Duration) {
+func (q *Queue) again(one *waiting, outcome Outcome, err error, pause time.Duration) {
 	q.observe(one.Kind, outcome, err)
 	now, ok := q.tasks[one.Key]
 	if !ok {
 		return
 	}
 	q.number++
-	now.number, now.tries = q.number, one.tries
-	now.due = time.Now().Add(jittered(first, most, one.tries))
+	now.number, now.tries, now.refusals = q.number, one.tries, one.refusals
+	now.due = time.Now().Add(pause)
 }
 
 // jittered is a pause that doubles with each try, less up to a half, so that the nodes of a cluster do not come all at

@@ -136,12 +136,13 @@ func (r *Reporter) Refused(refusal hooks.Refusal) {
 	r.podEvent(events.Pod(refusal.Namespace, refusal.Name, refusal.UID), string(refusal.Reason), message)
 }
 
-// Settled says what a pod has now, or why it has nothing.
+// Settled says what a pod has now, or why it has nothing, in the words and with the reason of the gate, which says it too: both
+// are one Event. Of a pod that runs already nobody else says it.
 func (r *Reporter) Settled(s attach.Settled) {
 	pod := events.Pod(s.Sandbox.Namespace, s.Sandbox.Name, s.Sandbox.UID)
 	switch {
 	case s.Err != nil:
-		r.podEvent(pod, string(hooks.AttachFailed), s.Err.Error())
+		r.podEvent(pod, string(hooks.ReasonOfAttach(s.Err)), s.Err.Error())
 		r.show(s.Sandbox, nil)
 		return
 	case s.Late:

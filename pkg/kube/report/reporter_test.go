@@ -15,6 +15,7 @@ import (
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
+	"github.com/nri-sriov/nri-sriov/pkg/inventory"
 	"github.com/nri-sriov/nri-sriov/pkg/kube/apitest"
 	"github.com/nri-sriov/nri-sriov/pkg/kube/queue"
 	"github.com/nri-sriov/nri-sriov/pkg/kube/report"
@@ -132,6 +133,21 @@ func TestFailedAttach(t *testing.T) {
 		t.Errorf("it shows %s", is)
 	}
 	if all := r.Server.Events(); len(all) != 1 || all[0].Reason != "AttachFailed" || all[0].Message != failed.Err.Error() {
+		t.Errorf("said %+v", all)
+	}
+}
+
+// TestShortageIsOneEvent: the attach says it, and so does the gate, in the same words.
+func TestShortageIsOneEvent(t *testing.T) {
+	r := newRoom(t)
+	r.PutPod("prod", "web", "uid-web", nil)
+	err := fmt.Errorf("network %q: %w", "public", inventory.ErrNoFreeVF)
+	r.Settled(attach.Settled{Sandbox: sandboxOf("web"), Err: err})
+	r.Refused(hooks.Refusal{Namespace: "prod", Name: "web", UID: "uid-web", Container: "app", Reason: hooks.NoFreeVF, Err: err})
+	for end := time.Now().Add(5 * time.Second); len(r.Server.Events()) == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if all := r.Server.Events(); len(all) != 1 || all[0].Reason != "NoFreeVF" || all[0].Message != err.Error() {
 		t.Errorf("said %+v", all)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/kube/api"
 	"github.com/nri-sriov/nri-sriov/pkg/kube/queue"
@@ -20,31 +21,63 @@ const (
 // Kind is what the task is called in the queue.
 const Kind = "taint"
 
+// A Node may be deleted and registered anew, and a person may take the taint away: what is wanted is looked at again after
+// lookAgain. A Node that is not there may come at any time, and pods with it: it is looked for again after lookFor.
+const (
+	lookAgain = time.Minute
+	lookFor   = 10 * time.Second
+)
+
 // Tainter has the node bear the taint, or not.
 type Tainter struct {
-	client *api.Client
-	queue  *queue.Queue
-	node   string
+	client             *api.Client
+	queue              *queue.Queue
+	node               string
+	lookAgain, lookFor time.Duration
 
 	mutex sync.Mutex
 	// known tells whether anything was wanted yet, wanted what.
 	known, wanted bool
+	// waiting tells that the queue has the task still; due is when it gets it again, once it has not.
+	waiting bool
+	due     time.Time
 }
 
 // New makes a tainter of a node; nothing is asked or changed before Want.
 func New(client *api.Client, q *queue.Queue, node string) *Tainter {
-	return &Tainter{client: client, queue: q, node: node}
+	return &Tainter{client: client, queue: q, node: node, lookAgain: lookAgain, lookFor: lookFor}
 }
 
-// Want says whether the node is to bear the taint, and returns at once. What was wanted before is not asked for again.
+// Want says whether the node is to bear the taint, and returns at once. It is called again and again: whether the node is as
+// was wanted before is looked at about once a minute.
 func (t *Tainter) Want(tainted bool) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	if t.known && t.wanted == tainted {
+	if t.known && t.wanted == tainted && (t.waiting || time.Now().Before(t.due)) {
 		return
 	}
-	t.known, t.wanted = true, tainted
-	t.queue.Put(queue.Task{Key: Kind, Kind: Kind, Do: func(ctx context.Context) error { return write(ctx, t.client, t.node, tainted) }})
+	t.known, t.wanted, t.waiting = true, tainted, true
+	t.queue.Put(queue.Task{Key: Kind, Kind: Kind, Do: func(ctx context.Context) error {
+		err := write(ctx, t.client, t.node, tainted)
+		t.looked(tainted, err)
+		return err
+	}})
+}
+
+// looked takes note of what became of a look at the node. After another error the queue tries again by itself.
+func (t *Tainter) looked(tainted bool, err error) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if t.wanted != tainted {
+		return // something else is wanted by now, and waits
+	}
+	fault, _ := api.FaultOf(err)
+	switch {
+	case err == nil:
+		t.waiting, t.due = false, time.Now().Add(t.lookAgain)
+	case fault == api.Missing:
+		t.waiting, t.due = false, time.Now().Add(t.lookFor)
+	}
 }
 
 // object is the part of a node that is looked at; the taints of others stay byte for byte.

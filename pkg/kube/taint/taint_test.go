@@ -87,6 +87,53 @@ func TestTaintOfAnEarlierDaemon(t *testing.T) {
 	}
 }
 
+// wantUntil calls Want as the daemon does, until the node has these taints.
+func wantUntil(t *testing.T, s *apitest.Server, tainter *taint.Tainter, tainted bool, want ...string) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); !slices.Equal(s.Taints("n1"), want); time.Sleep(time.Millisecond) {
+		if tainter.Want(tainted); time.Now().After(end) {
+			t.Fatalf("the node has the taints %v, not %v", s.Taints("n1"), want)
+		}
+	}
+}
+
+// TestTaintOfANodeThatComesLater: a daemon may be there before its Node is, and a Node may be registered anew without the
+// taint, or with it by the kubelet's own flag. Somebody else may take it away, too.
+func TestTaintOfANodeThatComesLater(t *testing.T) {
+	s := apitest.New(t)
+	tainter := start(t, s)
+	taint.Hasten(tainter)
+	tainter.Want(true)
+	for end := time.Now().Add(5 * time.Second); len(s.Requests()) == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	s.PutNode("n1", others)
+	wantUntil(t, s, tainter, true, others, ours)
+	s.PutNode("n1", later)
+	wantUntil(t, s, tainter, true, later, ours)
+	wantUntil(t, s, tainter, false, later)
+	s.PutNode("n1", ours)
+	wantUntil(t, s, tainter, false)
+}
+
+// TestTaintIsReadNotWritten where the node is as it should be.
+func TestTaintIsReadNotWritten(t *testing.T) {
+	s := apitest.New(t)
+	s.PutNode("n1", ours)
+	tainter := start(t, s)
+	taint.Hasten(tainter)
+	for end := time.Now().Add(5 * time.Second); len(s.Requests()) < 4; time.Sleep(time.Millisecond) {
+		if tainter.Want(true); time.Now().After(end) {
+			t.Fatalf("asked %v", s.Requests())
+		}
+	}
+	for _, one := range s.Requests() {
+		if !strings.HasPrefix(one, "GET ") {
+			t.Errorf("asked %s", one)
+		}
+	}
+}
+
 // TestTaintConflict: what somebody else puts on the node meanwhile is not written over, and the last word counts.
 func TestTaintConflict(t *testing.T) {
 	s := apitest.New(t)
