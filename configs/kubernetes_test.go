@@ -171,6 +171,9 @@ func TestDaemonSet(t *testing.T) {
 	if probe := container.StartupProbe; probe.HTTPGet.Path != "/healthz" || probe.PeriodSeconds*probe.FailureThreshold < 600 {
 		t.Error("a daemon that makes many VFs has not the time to start")
 	}
+	if probe := container.LivenessProbe; probe.TimeoutSeconds < 5 || probe.PeriodSeconds*probe.FailureThreshold < 120 {
+		t.Error("a busy node ends its daemon")
+	}
 	if set.Spec.Template.Annotations["tolerate-missing-plugins.noderesource.dev"] != "true" {
 		t.Error("with required_plugins the daemon waits for itself")
 	}
