@@ -61,14 +61,16 @@ type daemon struct {
 	// serving tells whether the plugin has its node.
 	serving  atomic.Bool
 	attacher *attach.Attacher
+	drift    *drift
 	// kubelet is nil outside Kubernetes.
 	kubelet *kubelet.Kubelet
 	cancel  context.CancelFunc
 	// background is what goes on until cancel.
 	background sync.WaitGroup
 	servers    []func()
-	// tending is closed when tend has ended; nil before it begins. A disk may hang.
-	tending chan struct{}
+	// tending and drifting are closed when tend and the look at drift have ended; nil before they begin. A disk may hang, and so
+	// may a driver.
+	tending, drifting chan struct{}
 }
 
 // start makes the node ready and gives it to the plugin. It may take minutes, where VFs are to be created.
@@ -149,6 +151,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		Host:   d.host.Namespace().Inode(), Times: attach.DefaultTimes(), Log: d.log, Observer: d.observer(),
 	})
 	d.attacher.Recover(loaded)
+	d.drift = &drift{attacher: d.attacher}
 	kubelet, err := d.openKubelet(node)
 	if err != nil {
 		return err
@@ -159,8 +162,12 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		d.background.Go(func() { d.reload(ctx) })
 	}
 	d.background.Go(func() { d.sweep(ctx) })
-	d.tending = make(chan struct{})
+	d.tending, d.drifting = make(chan struct{}), make(chan struct{})
 	go d.tend(ctx)
+	go func() {
+		defer close(d.drifting)
+		d.drift.follow(ctx)
+	}()
 	d.background.Go(func() { d.follow(ctx, watch) })
 	d.background.Go(func() { ends.tell(ctx, d.attacher) })
 	if d.kubelet != nil {
@@ -187,7 +194,7 @@ func (d *daemon) stop() {
 		d.socket.close()
 	}
 	d.background.Wait()
-	hanging := d.tended()
+	hanging := !ended(d.tending)
 	if d.attacher != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 		defer cancel()
@@ -195,6 +202,10 @@ func (d *daemon) stop() {
 			d.log.WithError(err).Error("nri-sriov ends in the midst of its work")
 			return // what it works with stays open
 		}
+	}
+	if !ended(d.drifting) {
+		d.log.Error("nri-sriov ends while a driver does not say how its VFs are")
+		return // the same
 	}
 	if d.host != nil {
 		if err := d.host.Close(); err != nil {

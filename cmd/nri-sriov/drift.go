@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 )
@@ -24,8 +27,39 @@ type driftView struct {
 	Differences []string `json:"differences"`
 }
 
-func driftOf(attacher *attach.Attacher) driftList {
+// driftEvery is how often attachments are compared with the kernel, for the metric.
+const driftEvery = time.Minute
+
+// drift compares attachments with what pods were given, and remembers how many differed: to look takes netlink reads of each
+// PF and a run of each IPAM plugin, which no scrape waits for.
+type drift struct {
+	attacher *attach.Attacher
+	// drifted is one more than how many there were; 0 while nobody has looked.
+	drifted atomic.Int64
+}
+
+// last is what the last look has found.
+func (d *drift) last() (drifted int, known bool) {
+	found := d.drifted.Load()
+	return int(found - 1), found > 0
+}
+
+// follow looks again and again until ctx ends.
+func (d *drift) follow(ctx context.Context) {
+	for {
+		d.look()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(driftEvery):
+		}
+	}
+}
+
+// look compares all attachments.
+func (d *drift) look() driftList {
 	list := driftList{Drifted: []driftView{}}
+	attacher := d.attacher
 	for _, pod := range attacher.Pods() {
 		for _, one := range pod.Attachments {
 			if one.State == attach.Attached {
@@ -39,6 +73,7 @@ func driftOf(attacher *attach.Attacher) driftList {
 			Interface: one.Attachment.Interface, PCIAddress: one.Attachment.Address.String(), Differences: one.Differences,
 		})
 	}
+	d.drifted.Store(int64(len(list.Drifted)) + 1)
 	return list
 }
 

@@ -120,6 +120,12 @@ func journaled(b *testing.B, dir string, sandboxes int) (pods []*api.PodSandbox)
 
 // madeUp is a daemon on a made-up node with a state folder.
 func madeUp(ctx context.Context, dir string) (*daemon, error) {
+	world := attachtest.NewWorld(8, 64)
+	return madeUpOf(ctx, dir, world, world)
+}
+
+// madeUpOf is one on that node, whose VFs are driven by device.
+func madeUpOf(ctx context.Context, dir string, world *attachtest.World, device attach.Device) (*daemon, error) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	d := &daemon{log: log, meters: newMeters(), trouble: newTrouble(log), plugin: hooks.New(log, nil), failed: make(chan error, 1), flags: runFlags{
@@ -139,14 +145,14 @@ func madeUp(ctx context.Context, dir string) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	world := attachtest.NewWorld(8, 64)
 	d.pool = inventory.NewPool(world.Providers())
 	d.storage = storage{records, records}
 	d.attacher = attach.New(ctx, attach.Options{
-		Pool: d.pool, Journal: records, Results: results, Device: world, Address: world, Announce: world, Settings: world.SettingsOf,
+		Pool: d.pool, Journal: records, Results: results, Device: device, Address: world, Announce: world, Settings: world.SettingsOf,
 		Open: vf.OpenNamespace, Times: attach.DefaultTimes(), Log: log, Observer: d.observer(),
 	})
 	d.attacher.Recover(loaded)
+	d.drift = &drift{attacher: d.attacher}
 	d.plugin.Start(&hooks.Node{Config: node, Attacher: d.attacher, Results: results})
 	return d, nil
 }

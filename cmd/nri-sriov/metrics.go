@@ -14,10 +14,11 @@ import (
 	"github.com/nri-sriov/nri-sriov/pkg/kube/report"
 )
 
-// collector asks for the node's state whenever it is scraped.
+// collector tells the node's state whenever it is scraped, and asks nobody for it who may be slow.
 type collector struct {
 	pool     *inventory.Pool
 	attacher *attach.Attacher
+	drift    *drift
 	plugin   *hooks.Plugin
 	storage  storage
 	// waiting counts what the API server has not been told yet, by kind; nil where nobody tells it anything.
@@ -27,9 +28,8 @@ type collector struct {
 }
 
 var (
-	vfsDesc = prometheus.NewDesc("nri_sriov_vfs", "VFs by PF and state.", []string{"pf", "state"}, nil)
-	// Drift is asked of the kernel at each scrape: a read of each PF's VF list and of each pod's links.
-	driftDesc       = prometheus.NewDesc("nri_sriov_drifted_attachments", "Attachments that differ from what the pod was given; see nri-sriov check --live.", nil, nil)
+	vfsDesc         = prometheus.NewDesc("nri_sriov_vfs", "VFs by PF and state.", []string{"pf", "state"}, nil)
+	driftDesc       = prometheus.NewDesc("nri_sriov_drifted_attachments", "Attachments that differed from what the pod was given, when it was looked last, about once a minute; see nri-sriov check --live.", nil, nil)
 	quarantinedDesc = prometheus.NewDesc("nri_sriov_quarantined_vfs", "VFs in quarantine: on their way back, and not clean.", []string{"pf"}, nil)
 	waitingDesc     = prometheus.NewDesc("nri_sriov_api_waiting", "What the API server has not been told yet, by kind (status, event, taint).", []string{"kind"}, nil)
 	lateDesc        = prometheus.NewDesc("nri_sriov_late_attaches_total", "Pods that had started while the daemon was away, and whose VFs came late.", nil, nil)
@@ -99,7 +99,9 @@ func (c collector) Collect(values chan<- prometheus.Metric) {
 	if c.kubelet != nil {
 		c.collectKubelet(values)
 	}
-	values <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, float64(len(c.attacher.Drift())))
+	if drifted, known := c.drift.last(); known {
+		values <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, float64(drifted))
+	}
 	counts := c.attacher.Counts()
 	values <- prometheus.MustNewConstMetric(lateDesc, prometheus.CounterValue, float64(counts.Late))
 	for sign, count := range counts.Untold {

@@ -25,7 +25,7 @@ func ourMetrics(t *testing.T) map[string][2]string {
 	t.Helper()
 	pool := inventory.NewPool(nil)
 	registry := registryOf(collector{
-		pool: pool, attacher: attach.New(t.Context(), attach.Options{Pool: pool}), plugin: hooks.New(logrus.New(), nil),
+		pool: pool, attacher: attach.New(t.Context(), attach.Options{Pool: pool}), drift: &drift{}, plugin: hooks.New(logrus.New(), nil),
 		storage: store(t, t.TempDir(), t.TempDir()),
 	}, newMeters())
 	descs := make(chan *prometheus.Desc)

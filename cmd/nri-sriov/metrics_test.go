@@ -5,10 +5,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/nri/pkg/api"
 
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
+	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
 	"github.com/nri-sriov/nri-sriov/pkg/request"
+	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
 // TestMetricsOfHooks: what the runtime waited for is served, by hook.
@@ -47,4 +51,61 @@ func TestMetricsOfHooks(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, answer.Body)
 		}
 	}
+}
+
+// slow is a world whose drivers do not say how their VFs are until they may.
+type slow struct {
+	*attachtest.World
+	asked, may chan struct{}
+}
+
+func (s slow) Drift(a attach.Attachment, pf vf.PF, ns *vf.Namespace) ([]string, error) {
+	s.asked <- struct{}{}
+	<-s.may
+	return s.World.Drift(a, pf, ns)
+}
+
+// TestScrapeWaitsForNobody: drift is looked for beside the scrapes, which tell what was found last.
+func TestScrapeWaitsForNobody(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	world := slow{attachtest.NewWorld(1, 1), make(chan struct{}), make(chan struct{})}
+	d, err := madeUpOf(ctx, t.TempDir(), world.World, world)
+	mustDo(t, err)
+	mustDo(t, d.attacher.Attach(attach.Sandbox{ID: "s1", NetNS: "/proc/self/ns/net"}, []attach.Want{{Network: "default", Interfaces: []string{"net1"}, CNIVersion: "1.1.0"}}, false))
+	_, err = d.attacher.Ready(ctx, "s1")
+	mustDo(t, err)
+	world.SetVLAN(attachtest.VFAddress(0, 0), 5)
+	const name = "\nnri_sriov_drifted_attachments "
+	scrape := func() string {
+		t.Helper()
+		begun, answer := time.Now(), httptest.NewRecorder()
+		d.probes().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("a scrape took %v", took)
+		}
+		_, value, _ := strings.Cut(answer.Body.String(), name)
+		value, _, _ = strings.Cut(value, "\n")
+		return value
+	}
+	if value := scrape(); value != "" {
+		t.Errorf("before anybody has looked there are %s", value)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.drift.follow(ctx)
+	}()
+	<-world.asked
+	if value := scrape(); value != "" {
+		t.Errorf("while it is looked there are %s", value)
+	}
+	close(world.may)
+	for end := time.Now().Add(10 * time.Second); scrape() != "1"; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("drift is not told")
+		}
+	}
+	cancel()
+	<-ended
+	mustDo(t, d.attacher.Wait(context.Background()))
 }

@@ -100,7 +100,7 @@ func (d *daemon) socketAPI() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/inventory", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, treeOf(d.pool)) })
 	mux.HandleFunc("GET /v1/pods", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, podsOf(d.attacher)) })
-	mux.HandleFunc("GET /v1/drift", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, driftOf(d.attacher)) })
+	mux.HandleFunc("GET /v1/drift", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, d.drift.look()) })
 	mux.HandleFunc("GET /v1/serving", func(w http.ResponseWriter, _ *http.Request) {
 		if !d.servesPods() {
 			http.Error(w, "not yet", http.StatusServiceUnavailable)
@@ -144,7 +144,7 @@ func (d *daemon) probes() http.Handler {
 }
 
 func (d *daemon) collector() collector {
-	c := collector{pool: d.pool, attacher: d.attacher, plugin: d.plugin, storage: d.storage, kubelet: d.kubelet}
+	c := collector{pool: d.pool, attacher: d.attacher, drift: d.drift, plugin: d.plugin, storage: d.storage, kubelet: d.kubelet}
 	if d.reporter != nil {
 		c.waiting = d.reporter.Waiting
 	}

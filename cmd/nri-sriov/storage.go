@@ -97,16 +97,16 @@ func (d *daemon) tend(ctx context.Context) {
 	}
 }
 
-// tended waits for tend to end, and answers whether a disk keeps it from that; nothing is lost with it.
-func (d *daemon) tended() (hanging bool) {
-	if d.tending == nil {
-		return false
+// ended waits for the end of what may hang, for a while, and answers whether it has come; nothing is lost where it has not.
+func ended(end <-chan struct{}) bool {
+	if end == nil {
+		return true
 	}
 	select {
-	case <-d.tending:
-		return false
-	case <-time.After(probeTime):
+	case <-end:
 		return true
+	case <-time.After(probeTime):
+		return false
 	}
 }
 

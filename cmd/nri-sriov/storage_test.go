@@ -78,7 +78,7 @@ func TestJournalMetrics(t *testing.T) {
 	disk := journaltest.NewDisk(t)
 	s := store(t, disk.Dir, t.TempDir())
 	pool := inventory.NewPool(nil)
-	node := collector{pool: pool, attacher: attach.New(t.Context(), attach.Options{Pool: pool}), plugin: hooks.New(logrus.New(), nil), storage: s}
+	node := collector{pool: pool, attacher: attach.New(t.Context(), attach.Options{Pool: pool}), drift: &drift{}, plugin: hooks.New(logrus.New(), nil), storage: s}
 	wants := func(writable, failed, aside string) {
 		t.Helper()
 		answer := httptest.NewRecorder()

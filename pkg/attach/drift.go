@@ -87,7 +87,7 @@ func (a *Attacher) Drift() []Drifted {
 	var all []Drifted
 	for _, pod := range a.Pods() {
 		for _, one := range pod.Attachments {
-			if one.State != Attached {
+			if one.State != Attached || a.ctx.Err() != nil {
 				continue
 			}
 			differences, err := a.driftOf(pod.Sandbox, one)
