@@ -159,9 +159,6 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		return err
 	}
 	d.serve() // of all that is open by now
-	if d.reloads {
-		d.background.Go(func() { d.reload(ctx) })
-	}
 	d.background.Go(func() { d.sweep(ctx) })
 	d.tending, d.drifting = make(chan struct{}), make(chan struct{})
 	go d.tend(ctx)
@@ -180,6 +177,9 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		Given:     func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
 	})
 	d.serving.Store(true)
+	if d.reloads { // last: it hands a changed config to all of the above
+		d.background.Go(func() { d.reload(ctx) })
+	}
 	return nil
 }
 

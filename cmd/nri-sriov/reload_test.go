@@ -240,6 +240,27 @@ func TestTaintWhileStarting(t *testing.T) {
 	c.eventually("the taint", func() bool { return len(c.server.Taints("n1")) == 1 })
 }
 
+// TestVFsThatCannotBeCreatedYet: the config that wants them is refused, and in force without another change once they can be.
+func TestVFsThatCannotBeCreatedYet(t *testing.T) {
+	t.Parallel()
+	const net = "bus/pci/devices/0000:01:00.0/net/"
+	tree := sysfsOf(t, "nri-none")
+	c := newClusterOn(t, tree.Dir, map[string]string{"config.yaml": networksNamed("public")}).ready()
+	c.configMap(map[string]string{"config.yaml": wantsVFs(2)})
+	c.event("Node", "ConfigRefused", "create 2 VFs on ")
+	c.metric("nri_sriov_config_refused 1")
+	mustDo(t, os.Rename(filepath.Join(tree.Dir, net, "nri-none"), filepath.Join(tree.Dir, net, "lo"))) // which is there, and up
+	c.eventually("the VFs' creation", func() bool {
+		text, err := os.ReadFile(filepath.Join(tree.Dir, "bus/pci/devices/0000:01:00.0/sriov_numvfs"))
+		return err == nil && strings.TrimSpace(string(text)) == "2"
+	})
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if text := c.scrape(); !strings.Contains(text, `nri_sriov_config_reloads_total{result="refused"} 1`) {
+			t.Fatal("a refusal that was tried again is told again")
+		}
+	}
+}
+
 // sysfsOf is a node with one PF that can have four VFs and has none; they never come.
 func sysfsOf(t *testing.T, name string) *vftest.Sysfs {
 	t.Helper()
