@@ -93,10 +93,13 @@ func (d *daemon) watchTaint(ctx context.Context) {
 // lastWordsTime is how long a daemon that cannot start tries to say so.
 const lastWordsTime = 5 * time.Second
 
-// lastWords says of the node that its config keeps the daemon from starting.
+// lastWords says of the node that its config keeps the daemon from starting. It may have begun to tell the API server already.
 func (d *daemon) lastWords(ctx context.Context, err error) {
-	d.trouble = newTrouble(d.log)
-	if d.openReporter(); d.reporter == nil {
+	if d.trouble == nil {
+		d.trouble = newTrouble(d.log)
+		d.openReporter()
+	}
+	if d.reporter == nil || ctx.Err() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lastWordsTime)

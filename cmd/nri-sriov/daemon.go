@@ -84,6 +84,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	if err := d.lock.take(ctx, d.log); err != nil {
 		return err
 	}
+	d.tellAPIServer(ctx) // from here on the node is this daemon's, and what follows may take minutes
 	if d.host, err = vf.OpenHost(d.flags.sysfs); err != nil {
 		return err
 	}
@@ -92,6 +93,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	}
 	d.loadModules(ctx, node)
 	if err := d.createVFs(ctx, node); err != nil {
+		d.lastWords(ctx, err)
 		return err
 	}
 	records, loaded, err := d.openJournal(d.flags.stateDir)
@@ -157,10 +159,6 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		return err
 	}
 	d.serve() // of all that is open by now
-	d.tellAPIServer(ctx)
-	if d.reloads {
-		d.background.Go(func() { d.reload(ctx) })
-	}
 	d.background.Go(func() { d.sweep(ctx) })
 	d.tending, d.drifting = make(chan struct{}), make(chan struct{})
 	go d.tend(ctx)
@@ -179,6 +177,9 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 		Given:     func(a attach.Attachment) (attach.Given, error) { return attach.NodesOf(d.dpdk, a) },
 	})
 	d.serving.Store(true)
+	if d.reloads { // last: it hands a changed config to all of the above
+		d.background.Go(func() { d.reload(ctx) })
+	}
 	return nil
 }
 

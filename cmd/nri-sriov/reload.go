@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/inventory"
@@ -25,6 +26,21 @@ func (f *runFlags) source() config.Source {
 // the start, is not what somebody wants who is about to replace it.
 var errNoConfig = errors.New("there is no config file any more")
 
+// What the node could not be made able to serve it may be later, without a change of the file: a driver that was missing comes,
+// or a PF that was busy. It is tried again after firstRetake, ever less often, up to maxRetake.
+const (
+	firstRetake = time.Second
+	maxRetake   = time.Minute
+)
+
+// taken is what became of the config file at the last look.
+type taken struct {
+	// text is what it said.
+	text []byte
+	// err is why the node cannot serve it; nil when it does, and when the file is not valid, which only a change mends.
+	err error
+}
+
 // reload reads the config again whenever it may have changed, or on SIGHUP, until ctx ends.
 func (d *daemon) reload(ctx context.Context) {
 	hangup := make(chan os.Signal, 1)
@@ -34,13 +50,23 @@ func (d *daemon) reload(ctx context.Context) {
 	if err != nil {
 		d.log.WithError(err).Info("a changed config is read again on SIGHUP only")
 	}
-	last := d.reread(ctx, d.configText) // what has changed before it was watched
+	last := d.reread(ctx, taken{text: d.configText}) // what has changed before it was watched
+	var retry <-chan time.Time
+	pause := firstRetake
 	for {
+		switch {
+		case last.err == nil:
+			retry, pause = nil, firstRetake
+		case retry == nil:
+			retry, pause = time.After(pause), min(2*pause, maxRetake)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			last = nil // again, whatever it says
+			last = taken{} // again, whatever it says
+		case <-retry:
+			retry, last.text = nil, nil
 		case _, open := <-changed:
 			if !open {
 				changed = nil
@@ -52,7 +78,7 @@ func (d *daemon) reload(ctx context.Context) {
 }
 
 // reread takes over what the file says now, if it differs from what it said last.
-func (d *daemon) reread(ctx context.Context, last []byte) []byte {
+func (d *daemon) reread(ctx context.Context, last taken) taken {
 	path, text, err := d.flags.source().Read()
 	if errors.Is(err, fs.ErrNotExist) {
 		if d.node.Load().Source == "" {
@@ -60,11 +86,11 @@ func (d *daemon) reread(ctx context.Context, last []byte) []byte {
 		}
 		err = errNoConfig
 	}
-	said := contentOf(path, text)
+	now := taken{text: contentOf(path, text)}
 	if err != nil {
-		said = []byte(err.Error())
+		now.text = []byte(err.Error())
 	}
-	if bytes.Equal(said, last) {
+	if bytes.Equal(now.text, last.text) {
 		return last
 	}
 	var node *config.Node
@@ -73,12 +99,15 @@ func (d *daemon) reread(ctx context.Context, last []byte) []byte {
 	}
 	if err == nil {
 		err = d.reconfigure(ctx, node)
+		now.err = err
 	}
 	if ctx.Err() != nil {
 		return last
 	}
-	d.configTaken(path, err)
-	return said
+	if now.err == nil || last.err == nil || now.err.Error() != last.err.Error() { // what is tried again and again is said once
+		d.configTaken(path, err)
+	}
+	return now
 }
 
 // configTaken tells whether a changed config is in force.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/nri-sriov/nri-sriov/pkg/kube/apitest"
 	"github.com/nri-sriov/nri-sriov/pkg/request"
+	"github.com/nri-sriov/nri-sriov/pkg/vf/vftest"
 )
 
 // cluster is a daemon on a node without NICs, a runtime, and an API server.
@@ -65,8 +66,20 @@ func networksNamed(names ...string) string {
 	return text
 }
 
-// newCluster starts it all, with a kubeconfig and these files.
+// newCluster starts it all, with these files, and waits until the daemon is ready.
 func newCluster(t *testing.T, files map[string]string) *cluster {
+	t.Helper()
+	return newClusterOn(t, t.TempDir(), files).ready()
+}
+
+func (c *cluster) ready() *cluster {
+	c.Helper()
+	c.eventually("readiness", func() bool { return readyz(c.T, c.address) == "ok\n" })
+	return c
+}
+
+// newClusterOn starts it on a node with this sysfs.
+func newClusterOn(t *testing.T, sysfs string, files map[string]string) *cluster {
 	dir := t.TempDir()
 	c := &cluster{T: t, server: apitest.New(t), folder: t.TempDir(), state: dir + "/state"}
 	c.configMap(files)
@@ -80,7 +93,7 @@ func newCluster(t *testing.T, files map[string]string) *cluster {
 	ended := make(chan int, 1)
 	go func() {
 		root := newRoot()
-		root.SetArgs([]string{"run", "--state-dir", c.state, "--run-dir", dir + "/run", "--sysfs", t.TempDir(), "--listen", c.address,
+		root.SetArgs([]string{"run", "--state-dir", c.state, "--run-dir", dir + "/run", "--sysfs", sysfs, "--listen", c.address,
 			"--config", c.folder, "--nri-socket", dir + "/nri.sock", "--log-level", "error", "--kubeconfig", kubeconfig, "--node-name", "n1",
 			"--kubelet-dir", dir + "/kubelet"})
 		ended <- exitCode(root.ExecuteContext(ctx))
@@ -100,7 +113,6 @@ func newCluster(t *testing.T, files map[string]string) *cluster {
 		return time.Since(begun)
 	}
 	t.Cleanup(func() { c.stop() })
-	c.eventually("readiness", func() bool { return readyz(t, c.address) == "ok\n" })
 	return c
 }
 
@@ -221,6 +233,46 @@ func TestTaintByConfig(t *testing.T) {
 	bears(other)
 }
 
+// TestTaintWhileStarting: VFs that do not come hold the start up for minutes, and the node takes no pods meanwhile.
+func TestTaintWhileStarting(t *testing.T) {
+	t.Parallel()
+	c := newClusterOn(t, sysfsOf(t, "lo").Dir, map[string]string{"config.yaml": wantsVFs(2) + "taint: true\n"})
+	c.eventually("the taint", func() bool { return len(c.server.Taints("n1")) == 1 })
+}
+
+// TestVFsThatCannotBeCreatedYet: the config that wants them is refused, and in force without another change once they can be.
+func TestVFsThatCannotBeCreatedYet(t *testing.T) {
+	t.Parallel()
+	const net = "bus/pci/devices/0000:01:00.0/net/"
+	tree := sysfsOf(t, "nri-none")
+	c := newClusterOn(t, tree.Dir, map[string]string{"config.yaml": networksNamed("public")}).ready()
+	c.configMap(map[string]string{"config.yaml": wantsVFs(2)})
+	c.event("Node", "ConfigRefused", "create 2 VFs on ")
+	c.metric("nri_sriov_config_refused 1")
+	mustDo(t, os.Rename(filepath.Join(tree.Dir, net, "nri-none"), filepath.Join(tree.Dir, net, "lo"))) // which is there, and up
+	c.eventually("the VFs' creation", func() bool {
+		text, err := os.ReadFile(filepath.Join(tree.Dir, "bus/pci/devices/0000:01:00.0/sriov_numvfs"))
+		return err == nil && strings.TrimSpace(string(text)) == "2"
+	})
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if text := c.scrape(); !strings.Contains(text, `nri_sriov_config_reloads_total{result="refused"} 1`) {
+			t.Fatal("a refusal that was tried again is told again")
+		}
+	}
+}
+
+// sysfsOf is a node with one PF that can have four VFs and has none; they never come.
+func sysfsOf(t *testing.T, name string) *vftest.Sysfs {
+	t.Helper()
+	tree := vftest.NewSysfs(t)
+	tree.AddPF("0000:01:00.0", vftest.PF{Interface: name, Driver: "igb", TotalVFs: 4})
+	return tree
+}
+
+func wantsVFs(count int) string {
+	return networksNamed("public") + fmt.Sprintf("providers:\n  - pciAddress: \"0000:01:00.0\"\n    numVFs: %d\n", count)
+}
+
 // TestAPIServerAway: pods are served as before, the daemon ends as fast as before, and what is true is told later.
 func TestAPIServerAway(t *testing.T) {
 	t.Parallel()
@@ -245,18 +297,25 @@ func TestAPIServerAway(t *testing.T) {
 	}
 }
 
-// TestInvalidConfigAtTheStart: the daemon does not start, and says so of its node.
+// TestInvalidConfigAtTheStart: the daemon does not start, and says so of its node. A config may be valid and ask for what the
+// node does not have.
 func TestInvalidConfigAtTheStart(t *testing.T) {
 	t.Parallel()
-	server, dir := apitest.New(t), t.TempDir()
-	mustDo(t, os.WriteFile(dir+"/config.yaml", []byte(networksNamed("a", "a")), 0o600),
-		os.WriteFile(dir+"/kubeconfig", fmt.Appendf(nil, "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c}}]\n", server.URL()), 0o600))
-	code, text := cli(t, "run", "--config", dir+"/config.yaml", "--kubeconfig", dir+"/kubeconfig", "--node-name", "n1", "--log-level", "error", "--listen", "")
-	if code != exitFailed {
-		t.Errorf("ends with %d: %s", code, text)
-	}
-	if all := server.Events(); len(all) != 1 || all[0].Reason != "ConfigRefused" || !strings.Contains(all[0].Message, `config.yaml:5: networks[1].name: "a" is already networks[0]`) {
-		t.Errorf("said %+v", all)
+	for config, sentence := range map[string]string{
+		networksNamed("a", "a"): `config.yaml:5: networks[1].name: "a" is already networks[0]`,
+		wantsVFs(9):             "numVFs is 9, but the device can have 4",
+	} {
+		server, dir := apitest.New(t), t.TempDir()
+		mustDo(t, os.WriteFile(dir+"/config.yaml", []byte(config), 0o600),
+			os.WriteFile(dir+"/kubeconfig", fmt.Appendf(nil, "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c}}]\n", server.URL()), 0o600))
+		code, text := cli(t, "run", "--config", dir+"/config.yaml", "--kubeconfig", dir+"/kubeconfig", "--node-name", "n1", "--log-level", "error", "--listen", "",
+			"--sysfs", sysfsOf(t, "lo").Dir, "--state-dir", dir+"/state", "--run-dir", dir+"/run")
+		if code != exitFailed {
+			t.Errorf("ends with %d: %s", code, text)
+		}
+		if all := server.Events(); len(all) != 1 || all[0].Reason != "ConfigRefused" || !strings.Contains(all[0].Message, sentence) {
+			t.Errorf("said %+v", all)
+		}
 	}
 }
 

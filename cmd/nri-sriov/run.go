@@ -115,8 +115,8 @@ func run(ctx context.Context, f runFlags) error {
 		return nil
 	})
 	if err := d.start(ctx, node); err != nil {
+		d.stop()
 		if ctx.Err() != nil {
-			d.stop()
 			return nil // told to end before it was ready
 		}
 		return err

@@ -151,8 +151,11 @@ func (d *daemon) collector() collector {
 	return c
 }
 
-// lacking says what the node lacks to serve pods; nothing when it is ready.
+// lacking says what the node lacks to serve pods; nothing when it is ready. It may be asked from the first moment of start on.
 func (d *daemon) lacking() string {
+	if !d.serving.Load() { // and what is looked at below is not there yet
+		return "the daemon is still starting"
+	}
 	var lacking []string
 	switch {
 	case !d.connected.Load():

@@ -31,12 +31,12 @@ func store(t *testing.T, stateDir, runDir string) storage {
 	return storage{records, copies}
 }
 
-// TestReadyzNamesWhatIsLacking: not connected, not synchronised, journal not writable.
+// TestReadyzNamesWhatIsLacking: not started, when nothing else can be looked at, not connected, not synchronised, journal not writable.
 func TestReadyzNamesWhatIsLacking(t *testing.T) {
 	disk := journaltest.NewDisk(t)
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	d := &daemon{log: log, flags: runFlags{nriSocket: "/nri.sock"}, storage: store(t, disk.Dir, t.TempDir()), plugin: hooks.New(log, nil)}
+	d := &daemon{log: log, flags: runFlags{nriSocket: "/nri.sock"}}
 	wants := func(words ...string) {
 		t.Helper()
 		said := d.lacking()
@@ -49,6 +49,9 @@ func TestReadyzNamesWhatIsLacking(t *testing.T) {
 			}
 		}
 	}
+	wants("still starting")
+	d.storage, d.plugin = store(t, disk.Dir, t.TempDir()), hooks.New(log, nil)
+	d.serving.Store(true)
 	wants("not connected to the runtime's NRI socket /nri.sock")
 	d.connected.Store(true)
 	wants("not synchronised")
@@ -78,7 +81,7 @@ func TestJournalMetrics(t *testing.T) {
 	disk := journaltest.NewDisk(t)
 	s := store(t, disk.Dir, t.TempDir())
 	pool := inventory.NewPool(nil)
-	node := collector{pool: pool, attacher: attach.New(t.Context(), attach.Options{Pool: pool}), plugin: hooks.New(logrus.New(), nil), storage: s}
+	node := collector{pool: pool, attacher: attach.New(t.Context(), attach.Options{Pool: pool}), drift: &drift{}, plugin: hooks.New(logrus.New(), nil), storage: s}
 	wants := func(writable, failed, aside string) {
 		t.Helper()
 		answer := httptest.NewRecorder()
