@@ -73,7 +73,7 @@ func reasonOf(err error) Reason {
 		return NoFreeVF
 	case errors.Is(err, attach.ErrQuota):
 		return QuotaExceeded
-	case errors.Is(err, attach.ErrAtWork):
+	case errors.Is(err, attach.ErrAtWork), errors.Is(err, attach.ErrUnanswered):
 		return NotReady
 	}
 	return Other
