@@ -26,7 +26,7 @@ type Times struct {
 	Poll, Soon time.Duration
 	// Again is the pause before a question without answer is asked anew; it doubles up to MaxAgain.
 	Again, MaxAgain time.Duration
-	// Unknown is how long a pod may be unknown to the kubelet before it counts as one of somebody else's.
+	// Unknown is how long the kubelet has to say that it knows no such pod before that counts as one of somebody else's.
 	Unknown time.Duration
 	// Plugin are those of the device plugin.
 	Plugin deviceplugin.Times
@@ -183,6 +183,7 @@ func (k *Kubelet) Promised() bool { return k.pool.Promised() }
 // none. What the pod was given is promised from then on.
 func (k *Kubelet) Given(ctx context.Context, namespace, name string) ([]podresources.Device, error) {
 	begun := time.Now()
+	var unknown time.Time // since when it has said nothing else: one that has just started knows no pod yet
 	var last error
 	for pause := k.times.Again; ; pause = min(2*pause, k.times.MaxAgain) {
 		asked := time.Now()
@@ -191,7 +192,11 @@ func (k *Kubelet) Given(ctx context.Context, namespace, name string) ([]podresou
 		case err == nil:
 			k.confirm(pod.Devices, asked)
 			return pod.Devices, nil
-		case errors.Is(err, podresources.ErrNoPod) && time.Since(begun) >= k.times.Unknown:
+		case !errors.Is(err, podresources.ErrNoPod):
+			unknown = time.Time{}
+		case unknown.IsZero():
+			unknown = time.Now()
+		case time.Since(unknown) >= k.times.Unknown:
 			return nil, nil
 		}
 		if last == nil || status.Code(err) != codes.DeadlineExceeded {

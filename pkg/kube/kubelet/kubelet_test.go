@@ -405,6 +405,34 @@ func TestGiven(t *testing.T) {
 	}
 }
 
+// TestKubeletThatHasJustStarted knows no pod at first, which is no answer, however long it was away before.
+func TestKubeletThatHasJustStarted(t *testing.T) {
+	b, stop := newBench(t, 1, 2)
+	b.eventually("++", "++")
+	stop()
+	times := quickTimes()
+	times.Unknown = 300 * time.Millisecond
+	b.startWith(times)
+	b.eventually("++", "++")
+	b.kubelet.Stop()
+	answer := make(chan []podresources.Device, 1)
+	go func() {
+		devices, err := b.Given(t.Context(), "prod", "web")
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- devices
+	}()
+	time.Sleep(times.Unknown + 50*time.Millisecond)
+	b.kubelet.Start()
+	asked := b.kubelet.Asked("Get")
+	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.kubelet.Asked("Get") > asked+1) })
+	b.kubelet.Give("prod/web", "app", resA, attachtest.VFAddress(0, 1).String())
+	if got := <-answer; len(got) != 1 {
+		t.Errorf("it was given %v", got)
+	}
+}
+
 // TestPrefer: near to each other, of several PFs or of one.
 func TestPrefer(t *testing.T) {
 	var offers []inventory.Offer
