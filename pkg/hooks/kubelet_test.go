@@ -147,6 +147,16 @@ func (c *cluster) gets(t *testing.T, pod *api.PodSandbox, container *api.Contain
 	return told(t, adjustment)
 }
 
+// tries creates a container of a pod that runs, and tells what it is told.
+func (c *cluster) tries(t *testing.T, pod *api.PodSandbox, container *api.Container) string {
+	t.Helper()
+	adjustment, err := c.createContainer(pod, container)
+	if err != nil {
+		return sentenceOf(err)
+	}
+	return told(t, adjustment)
+}
+
 // TestVFsThatTheKubeletGave are the ones that the pod gets, whatever way it asks.
 func TestVFsThatTheKubeletGave(t *testing.T) {
 	for _, one := range []struct {
@@ -247,6 +257,37 @@ func TestGivenToAnInitContainerAlone(t *testing.T) {
 		`the kubelet does not tell of what it gave to init containers alone; have a container ask for as many sriov.nri.io/a as the init container`
 	if got := c.gets(t, named("hidden", ""), container("init", annotations)); got != want {
 		t.Error(got)
+	}
+}
+
+// TestKubeletThatDidNotKnowThePod when it was asked: by the time that it starts the container it does, and the pod gets what
+// it was given, if none of its containers runs.
+func TestKubeletThatDidNotKnowThePod(t *testing.T) {
+	c := newCluster(t, 2)
+	one := named("web", "a")
+	if err := c.run(one); err != nil {
+		t.Fatal(err)
+	}
+	c.eventuallyFree(1)
+	annotations := c.give("web", "app", resA, 1)
+	if got := c.tries(t, one, container("app", annotations)); !strings.Contains(got, "the kubelet says now that the pod was given other VFs than it said before") {
+		t.Error(got)
+	}
+	c.kubelet.Eventually("net1 a 1", func() string { return c.tries(t, one, container("app", annotations)) })
+	running := named("running", "a")
+	c.end(one)
+	c.kubelet.End("prod/web")
+	c.eventuallyFree(2)
+	if got := c.gets(t, running, container("first", nil)); got != "net1 a 0" && got != "net1 a 1" {
+		t.Fatal(got)
+	}
+	had := c.tries(t, running, container("first", nil))
+	annotations = c.give("running", "app", resA, map[string]int{"net1 a 0": 1, "net1 a 1": 0}[had])
+	if got := c.tries(t, running, container("app", annotations)); !strings.Contains(got, "its pod has not got it") {
+		t.Error(got)
+	}
+	if got := c.tries(t, running, container("first", nil)); got != had {
+		t.Errorf("the container that runs had %s, and %s", had, got)
 	}
 }
 
