@@ -86,7 +86,7 @@ func (one *VF) promise() string {
 // given tells whether a function may go to a group that was given it.
 func (s *search) given(one *VF, group Group) bool {
 	return slices.Contains(group.From, one.Address) && one.firstOf(group.Resource) && !one.gone && one.barred == "" &&
-		(one.idle() || s.releasing && one.State == Releasing) && s.untied(one, s.request.Sandbox, s.request.userspace())
+		(one.idle() || s.releasing && one.State == Releasing) && s.untiedYet(one, s.request.Sandbox, s.request.userspace())
 }
 
 func (one *VF) firstOf(resource string) bool {
@@ -197,7 +197,7 @@ func (p *Pool) notToBeHad(address vf.PCIAddress, group Group) string {
 		return fmt.Sprintf("is %s by sandbox %s", heldHow(one.State), one.Sandbox)
 	case !one.firstOf(group.Resource) && len(one.promises) > 0:
 		return fmt.Sprintf("was given to a pod with %s before", one.promises[0])
-	case !p.untied(one, "", group.Userspace):
+	case !p.untiedYet(one, "", group.Userspace):
 		return "is tied to VFs in use by its IOMMU group"
 	case group.Whole:
 		for _, each := range provider.VFs {

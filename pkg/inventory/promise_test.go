@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -241,6 +242,57 @@ func TestOffersAfterARestart(t *testing.T) {
 	promise(p, resA, at(0, 0))
 	if got := drawOffers(p, group(1), resA) + drawOffers(p, group(1), resB); got != "0000:01:10.0 taken\n0000:01:10.0 free: is in use by another network's name, or by an annotation alone\n" {
 		t.Error(got)
+	}
+}
+
+// TestPromisesInOneIOMMUGroup: promises tie nobody who was given a member; the first who comes has the group, the next waits.
+func TestPromisesInOneIOMMUGroup(t *testing.T) {
+	grouped := func() *Pool {
+		n := node([]int{3})
+		inGroups(n[0], 7, 7, 8)
+		p := NewPool(n)
+		promise(p, resA, at(0, 0), at(0, 1))
+		return p
+	}
+	fast := func(count int, from ...vf.PCIAddress) []Group {
+		g := given("a", resA, count, from...)
+		g.Userspace = true
+		return []Group{g}
+	}
+	p := grouped()
+	if claim, err := p.Claim(Request{Sandbox: "both", Groups: fast(2, at(0, 0), at(0, 1))}); err != nil || addressesOf(claim) != "0000:01:10.0,0000:01:10.1" {
+		t.Errorf("both for one pod: %v, %v", claim, err)
+	}
+	p = grouped()
+	if claim, err := p.Claim(Request{Sandbox: "first", Groups: fast(1, at(0, 1))}); err != nil || addressesOf(claim) != "0000:01:10.1" {
+		t.Fatalf("the first of two pods: %v, %v", claim, err)
+	}
+	second := Request{Sandbox: "second", Groups: fast(1, at(0, 0))}
+	if _, err := p.Claim(second); !errors.Is(err, ErrNotToBeHad) || !strings.Contains(err.Error(), "is tied to VFs in use by its IOMMU group") {
+		t.Errorf("the second: %v", err)
+	}
+	p.Release("first", at(0, 1), "")
+	p.Free("first", at(0, 1))
+	if claim, err := p.Claim(second); err != nil || addressesOf(claim) != "0000:01:10.0" {
+		t.Errorf("the second, when the first has ended: %v, %v", claim, err)
+	}
+}
+
+// TestOffersInOneIOMMUGroup: what a promise ties is not to be given away, and not to be claimed.
+func TestOffersInOneIOMMUGroup(t *testing.T) {
+	n := node([]int{3})
+	inGroups(n[0], 7, 7, 8)
+	p := NewPool(n)
+	promise(p, resA, at(0, 0))
+	want := "0000:01:10.0 taken\n0000:01:10.1 free: is tied to VFs in use by its IOMMU group\n0000:01:10.2 free\n"
+	if got := drawOffers(p, vfio(1)[0], resA); got != want {
+		t.Error(got)
+	}
+	if got := drawOffers(p, group(1), resA); got != "0000:01:10.0 taken\n0000:01:10.1 free\n0000:01:10.2 free\n" {
+		t.Errorf("network interfaces share a group: %s", got)
+	}
+	if _, err := p.Claim(Request{Sandbox: "s", Groups: vfio(2)}); !errors.Is(err, ErrNoFreeVF) || !strings.Contains(err.Error(), "1 tied to VFs in use by their IOMMU group") {
+		t.Errorf("an annotation alone: %v", err)
 	}
 }
 
