@@ -247,6 +247,25 @@ func TestContainersOfAPodThatWasGivenVFs(t *testing.T) {
 	}
 }
 
+// TestContainerWithoutVFsOfAReplacedPod: while the predecessor has the VF, the container that was given none waits as the other
+// one does, and is not started without the pod's networks.
+func TestContainerWithoutVFsOfAReplacedPod(t *testing.T) {
+	c := newCluster(t, 1)
+	before := named("web", "")
+	if got := c.gets(t, before, container("app", c.give("web", "app", resA, 0))); got != "net1 a 0" {
+		t.Fatal(got)
+	}
+	c.kubelet.End("prod/web")
+	c.give("web", "app", resA, 0)
+	after := named("web", "")
+	after.Id = "s-after"
+	if got := c.gets(t, after, container("sidecar", nil)); !strings.Contains(got, "0000:01:10.0 is in use by sandbox s-web") {
+		t.Errorf("while the predecessor has it: %s", got)
+	}
+	c.end(before)
+	c.kubelet.Eventually("net1 a 0", func() string { return c.tries(t, after, container("sidecar", nil)) })
+}
+
 // TestGivenToAnInitContainerAlone: the kubelet does not tell of it, so that it is said instead of started without.
 func TestGivenToAnInitContainerAlone(t *testing.T) {
 	c := newCluster(t, 2)

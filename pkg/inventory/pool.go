@@ -135,6 +135,7 @@ func (p *Pool) grant(c *Claim) bool {
 		for _, one := range group {
 			one.become(Claimed)
 			one.Sandbox, one.Reason, one.userspace, one.via = c.request.Sandbox, "", c.request.Groups[i].Userspace, c.request.Groups[i].Resource
+			one.awaited = false
 			one.draw(c.request.Groups[i].Egress)
 			vfs = append(vfs, one.VF)
 		}

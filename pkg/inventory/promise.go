@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -15,10 +16,16 @@ const unknownWay = "?"
 // Promise takes over which functions the kubelet has given to pods, and for which resources; of several, the first was
 // given it first, and the others have to wait. A promised function goes to claims that name it and its first resource, and
 // to nobody else: until one comes, it counts as claimed, by the sandbox "". What was promised before and is not in all is
-// promised no more. A promise takes a function from nobody who has it.
-func (p *Pool) Promise(all map[vf.PCIAddress][]string) {
+// promised no more. A promise takes a function from nobody who has it. Those that are now have just been given away: whoever
+// has them still is not the one that they were given to.
+func (p *Pool) Promise(all map[vf.PCIAddress][]string, now ...vf.PCIAddress) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	for _, address := range now {
+		if one, ok := p.byAddress[address]; ok {
+			one.awaited = one.taken()
+		}
+	}
 	if maps.EqualFunc(p.promised, all, slices.Equal) {
 		return
 	}
@@ -29,6 +36,7 @@ func (p *Pool) Promise(all map[vf.PCIAddress][]string) {
 			continue
 		}
 		one.promises = slices.Clone(all[address])
+		one.awaited = one.awaited && len(one.promises) > 0
 		switch {
 		case one.idle() && len(one.promises) > 0:
 			one.Reason = one.promise()
@@ -48,11 +56,27 @@ func (p *Pool) Promised() bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	for address := range p.promised {
-		if one, ok := p.byAddress[address]; ok && one.idle() {
+		if one, ok := p.byAddress[address]; ok && one.owed() {
 			return true
 		}
 	}
 	return false
+}
+
+// owed tells whether a function was given to a pod that has not come for it yet, also where somebody else has it still: the
+// pod's predecessor, whose end the kubelet did not wait for, or one that was given it for another network. What another
+// plugin gave nobody has to come for, so that it is owed only while nobody has it.
+func (one *VF) owed() bool {
+	ours := slices.ContainsFunc(one.promises, func(resource string) bool { return strings.HasPrefix(resource, config.ResourcePrefix) })
+	switch {
+	case one.idle():
+		return true
+	case !ours:
+		return false
+	case one.State != Claimed && one.State != Attached:
+		return true
+	}
+	return one.awaited || len(one.promises) > 1 || !one.hadAs(one.promises[0])
 }
 
 // Changed has something in it after each change of the pool. It is for one reader.

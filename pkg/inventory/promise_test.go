@@ -30,7 +30,9 @@ func promise(p *Pool, resource string, addresses ...vf.PCIAddress) {
 		all[address] = slices.Clone(resources)
 	}
 	for _, one := range addresses {
-		all[one] = append(all[one], resource)
+		if !slices.Contains(all[one], resource) {
+			all[one] = append(all[one], resource)
+		}
 	}
 	p.Promise(all)
 }
@@ -163,6 +165,47 @@ func TestPromisedIsNotFree(t *testing.T) {
 	p.Unclaim("late")
 	if !p.Promised() {
 		t.Error("who gives up what it was given leaves it to nobody else")
+	}
+}
+
+// TestPromiseThatNobodyHasComeFor: whoever else has the VF, the pod that was given it is still to come.
+func TestPromiseThatNobodyHasComeFor(t *testing.T) {
+	const others = "intel.com/sriov"
+	come := func(t *testing.T, p *Pool, resource string) {
+		promise(p, resource, at(0, 0))
+		if _, err := p.Claim(Request{Sandbox: "s", Groups: []Group{given("a", resource, 1, at(0, 0))}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func(p *Pool) { p.Promise(map[vf.PCIAddress][]string{at(0, 0): {resA}}, at(0, 0)) }
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T, p *Pool)
+		want bool
+	}{
+		{"come for", func(t *testing.T, p *Pool) { come(t, p, resA) }, false},
+		{"attached", func(t *testing.T, p *Pool) { come(t, p, resA); p.Attach("s", at(0, 0)) }, false},
+		{"on its way back", func(t *testing.T, p *Pool) { come(t, p, resA); p.Release("s", at(0, 0), "") }, true},
+		{"given for another network", func(t *testing.T, p *Pool) { come(t, p, resA); promise(p, resB, at(0, 0)) }, true},
+		{"given again", func(t *testing.T, p *Pool) { come(t, p, resA); again(p) }, true},
+		{"given again and taken back", func(t *testing.T, p *Pool) { come(t, p, resA); again(p); p.Promise(nil) }, false},
+		{"given again and come for", func(t *testing.T, p *Pool) {
+			come(t, p, resA)
+			again(p)
+			p.Free("s", at(0, 0))
+			come(t, p, resA)
+		}, false},
+		{"of an annotation", func(t *testing.T, p *Pool) { claimOne(t, p, "s"); promise(p, resA, at(0, 0)) }, true},
+		{"of a record", func(_ *testing.T, p *Pool) { p.Adopt("s", at(0, 0), Group{}); promise(p, resA, at(0, 0)) }, false},
+		{"another plugin's", func(_ *testing.T, p *Pool) { promise(p, others, at(0, 0)); p.Exclude("", at(0, 0), "is in use") }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := NewPool(node([]int{1}))
+			c.do(t, p)
+			if got := p.Promised(); got != c.want {
+				t.Errorf("promised: %v", got)
+			}
+		})
 	}
 }
 
