@@ -131,7 +131,7 @@ func (s *search) countGiven() {
 			switch {
 			case group.Whole && provider.Whole != nil && s.given(provider.Whole, group) && s.allFree(provider):
 				counts[i] = 1
-			case !group.Whole && provider.Reason == "":
+			case !group.Whole && provider.Reason == "" && !s.wholeInTheWay(provider):
 				for _, one := range provider.VFs {
 					if s.given(one, group) {
 						counts[i]++
@@ -145,6 +145,11 @@ func (s *search) countGiven() {
 		s.fromKubelet[group.gift()] = counts
 		s.gifts = append(s.gifts, group.gift())
 	}
+}
+
+// wholeInTheWay tells whether somebody has the PF itself. While that is only promised, who comes first has what he was given.
+func (s *search) wholeInTheWay(provider *Provider) bool {
+	return provider.givenOut() && !provider.Whole.idle() && !(s.releasing && provider.Whole.State == Releasing)
 }
 
 // stockOf is what a group draws on: what the kubelet gave, or what is free.
@@ -221,6 +226,8 @@ func (p *Pool) notToBeHad(address vf.PCIAddress, group Group) string {
 		return fmt.Sprintf("is %s by sandbox %s", heldHow(one.State), one.Sandbox)
 	case !one.firstOf(group.Resource) && len(one.promises) > 0:
 		return fmt.Sprintf("was given to a pod with %s before", one.promises[0])
+	case !group.Whole && provider.givenOut() && !provider.Whole.idle():
+		return "cannot be had: its PF " + provider.PF.Name() + " is in use as a whole"
 	case !p.untiedYet(one, "", group.Userspace):
 		return "is tied to VFs in use by its IOMMU group"
 	case group.Whole:

@@ -209,6 +209,35 @@ func TestPromiseThatNobodyHasComeFor(t *testing.T) {
 	}
 }
 
+// TestGivenVFOfAPFThatIsInUse: as long as somebody has the PF itself, nobody gets a VF of it; when it was only promised,
+// who comes first gets what he was given.
+func TestGivenVFOfAPFThatIsInUse(t *testing.T) {
+	p := NewPool(givenWhole(node([]int{2})))
+	whole := Group{Name: "w", Count: 1, Whole: true}
+	if _, err := p.Claim(Request{Sandbox: "whole", Groups: []Group{whole}}); err != nil {
+		t.Fatal(err)
+	}
+	promise(p, resA, at(0, 1))
+	one := Request{Sandbox: "s", Groups: []Group{given("a", resA, 1, at(0, 1))}}
+	if _, err := p.Claim(one); !errors.Is(err, ErrNotToBeHad) || !strings.Contains(err.Error(), "0000:01:10.1 cannot be had: its PF enp1s0 is in use as a whole") {
+		t.Fatalf("%v", err)
+	}
+	p.Release("whole", at(0, -1), "")
+	waiting, err := p.Claim(one)
+	if err != nil || addressesOf(waiting) != "waits" {
+		t.Fatalf("while it is on its way back: %v, %v", waiting, err)
+	}
+	p.Free("whole", at(0, -1))
+	if got := addressesOf(waiting); got != "0000:01:10.1" {
+		t.Errorf("when it is back: %s", got)
+	}
+	p.Unclaim("s")
+	promise(p, resB, at(0, -1))
+	if claim, err := p.Claim(one); err != nil || addressesOf(claim) != "0000:01:10.1" {
+		t.Errorf("when it is promised: %v, %v", claim, err)
+	}
+}
+
 // TestWaitForGivenHoldsNobodyUp: a pod that waits for its very VF is in nobody's way.
 func TestWaitForGivenHoldsNobodyUp(t *testing.T) {
 	p := NewPool(node([]int{2}))
