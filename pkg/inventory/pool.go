@@ -176,12 +176,28 @@ func (p *Pool) Adopt(sandbox string, address vf.PCIAddress, how Group) bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	one, ok := p.byAddress[address]
-	if !ok || (one.Sandbox != "" && one.Sandbox != sandbox) {
+	if !ok || sandbox == "" || (one.Sandbox != "" && one.Sandbox != sandbox) {
 		return false
 	}
 	one.become(Claimed)
 	one.Sandbox, one.Reason, one.userspace, one.via = sandbox, "", how.Userspace, cmp.Or(how.Resource, unknownWay)
 	one.draw(how.Egress)
+	p.tell()
+	return true
+}
+
+// Reclaim takes a VF that nobody has on its way back, by the sandbox "", until Free; reason says why. It answers false when
+// the VF is not there or somebody has it. At no moment does it look like one that waits for whom it is promised to.
+func (p *Pool) Reclaim(address vf.PCIAddress, reason string) bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	one, ok := p.byAddress[address]
+	if !ok || one.Sandbox != "" {
+		return false
+	}
+	one.become(Releasing)
+	one.Reason, one.userspace, one.via = reason, true, unknownWay // who had it may have driven it himself
+	one.draw(0)
 	p.tell()
 	return true
 }

@@ -238,6 +238,26 @@ func TestGivenVFOfAPFThatIsInUse(t *testing.T) {
 	}
 }
 
+// TestPromisedVFIsCleaned: from the first moment on, until it is clean, it is nobody's, and then his whom it is promised to.
+func TestPromisedVFIsCleaned(t *testing.T) {
+	p := NewPool(node([]int{1}))
+	promise(p, resA, at(0, 0))
+	if p.Adopt("", at(0, 0), Group{}) {
+		t.Fatal("claimed by nobody is what waits for whom it is promised to")
+	}
+	if !p.Reclaim(at(0, 0), "was found unclean") {
+		t.Fatal("nobody has it")
+	}
+	late, err := p.Claim(Request{Sandbox: "s", Groups: []Group{given("a", resA, 1, at(0, 0))}})
+	if err != nil || addressesOf(late) != "waits" {
+		t.Fatalf("while it is cleaned: %v, %v", late, err)
+	}
+	p.Free("", at(0, 0))
+	if got := addressesOf(late); got != "0000:01:10.0" || p.Reclaim(at(0, 0), "") || p.Reclaim(at(3, 0), "") {
+		t.Errorf("when it is clean: %s", got)
+	}
+}
+
 // TestWaitForGivenHoldsNobodyUp: a pod that waits for its very VF is in nobody's way.
 func TestWaitForGivenHoldsNobodyUp(t *testing.T) {
 	p := NewPool(node([]int{2}))
