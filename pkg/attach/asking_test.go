@@ -166,3 +166,70 @@ func TestRefusedAnswerIsAskedAnew(t *testing.T) {
 	}
 	b.promise()
 }
+
+// TestCorrectedAnswer: what a sandbox has by an answer is given back when it is another by now, while none of its containers
+// can run; then it is asked anew.
+func TestCorrectedAnswer(t *testing.T) {
+	now := []attach.Want{from(1, "net1")}
+	for _, c := range []struct {
+		name   string
+		before func(b *bench, o *oracle) *bench
+		want   int
+	}{
+		{"no container", func(b *bench, _ *oracle) *bench { return b }, 1},
+		{"a container", func(b *bench, _ *oracle) *bench {
+			if err := b.Admit("a", b.mustReady("a")); err != nil {
+				t.Error(err)
+			}
+			return b
+		}, 0},
+		{"a container without VF", func(b *bench, _ *oracle) *bench {
+			if err := b.Admit("a", nil); err != nil {
+				t.Error(err)
+			}
+			return b
+		}, 0},
+		{"listed by the runtime", func(b *bench, o *oracle) *bench {
+			b.Reconcile([]attach.Live{{Sandbox: sandbox("a"), Ask: o.ask}})
+			return b
+		}, 0},
+		{"recorded", func(b *bench, o *oracle) *bench {
+			after := restart(b)
+			after.Reconcile([]attach.Live{{Sandbox: sandbox("a"), Ask: o.ask}})
+			return after
+		}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, o := start(t, attachtest.NewWorld(1, 2), t.TempDir()), newOracle()
+			b.promise(1)
+			o.answer <- []attach.Want{want(100, "net1")}
+			if err := b.AttachAsking(sandbox("a"), []attach.Want{want(100, "net1")}, false, o.ask); err != nil {
+				t.Fatal(err)
+			}
+			had := b.mustReady("a")
+			b = c.before(b, o)
+			b.mustReady("a")
+			if b.Correct("a", []attach.Want{want(100, "net1")}) {
+				t.Error("the same answer corrects something")
+			}
+			if got := b.Correct("a", now); got != (c.want == 1) {
+				t.Fatalf("corrected: %v", got)
+			}
+			if c.want == 1 {
+				if err := b.Admit("a", had); !errors.Is(err, attach.ErrAtWork) {
+					t.Errorf("a container that had waited is let through: %v", err)
+				}
+				o.answer <- now
+				for _, err := b.Ready(t.Context(), "a"); errors.Is(err, attach.ErrCorrected); _, err = b.Ready(t.Context(), "a") {
+					time.Sleep(time.Millisecond) // until it is back
+				}
+			}
+			if got := b.mustReady("a"); got[0].Address != attachtest.VFAddress(0, c.want) {
+				t.Errorf("%+v", got)
+			}
+			b.promise()
+			b.Release("a")
+			b.eventually("")
+		})
+	}
+}

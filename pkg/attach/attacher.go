@@ -105,6 +105,8 @@ type entry struct {
 	// ask is who knows what the sandbox is to have, nil where its own wants say it; answered tells that wants are the answer.
 	ask      Question
 	answered bool
+	// admitted tells that a container may run: one was let through, or may have been while nobody looked.
+	admitted bool
 	// withdrawn is closed when the VFs of a failed attempt are back.
 	withdrawn chan struct{}
 	// cancel calls the attach off; settled is closed when the attach has come to an end.

@@ -169,11 +169,10 @@ func (a *Attacher) note(sandbox string, address vf.PCIAddress, text string) {
 
 // bringToRest releases a function that nobody has.
 func (a *Attacher) bringToRest(one Attachment, reason string, level logrus.Level) {
-	if !a.pool.Adopt("", one.Address, inventory.Group{Userspace: true}) {
+	if !a.pool.Reclaim(one.Address, reason) {
 		return
 	}
 	one.State = Releasing
-	a.pool.Release("", one.Address, reason)
 	a.log.WithFields(logrus.Fields{"pci": one.Address.String(), "pf": one.PFName, "vf": one.VFID, "driver": one.Driver}).
 		Log(level, "bringing to rest what nobody has: it "+reason)
 	e := &entry{phase: releasing, attachments: []Attachment{one}}

@@ -49,7 +49,7 @@ func (a *Attacher) attachLate(live Live) error {
 	if _, known := a.entries[live.Sandbox.ID]; known {
 		return nil
 	}
-	e := &entry{sandbox: live.Sandbox, wants: live.Wants, isolate: live.Isolate, ask: live.Ask, listed: true}
+	e := &entry{sandbox: live.Sandbox, wants: live.Wants, isolate: live.Isolate, ask: live.Ask, listed: true, admitted: true}
 	if err := a.checkQuota(e); err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (a *Attacher) reconcile(id string, live Live, found bool) {
 		if e.phase != attaching { // or else its wants may be an answer that is in use
 			e.wants, e.isolate = live.Wants, live.Isolate
 		}
-		e.ask, e.absentSince, e.listed = live.Ask, time.Time{}, true
+		e.ask, e.absentSince, e.listed, e.admitted = live.Ask, time.Time{}, true, true
 		if e.phase == recovering && !ended {
 			a.resume(e)
 		}

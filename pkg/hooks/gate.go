@@ -43,7 +43,7 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	}
 	attachments, err := p.await(ctx, f, node, container)
 	if err == nil && node.Kubelet != nil {
-		err = checkGiven(container, attachments)
+		err = p.admitGiven(ctx, f, node, container, attachments)
 	} else if err != nil {
 		err = failedAttach(err)
 	}
@@ -63,6 +63,9 @@ func (p *Plugin) await(ctx context.Context, f sandboxFacts, node *Node, containe
 	if errors.Is(err, attach.ErrUnknownSandbox) {
 		// The sandbox ran while the daemon was away.
 		if err := p.attach(f); err != nil {
+			return nil, err
+		}
+		if err := node.Attacher.Admit(f.id, nil); err != nil { // there may be containers that nobody has seen
 			return nil, err
 		}
 		attachments, err = node.Attacher.Ready(ctx, f.id)

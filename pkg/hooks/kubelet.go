@@ -52,6 +52,23 @@ func checkGiven(container *api.Container, attachments []attach.Attachment) error
 	return nil
 }
 
+// admitGiven lets a container through that has what the kubelet gave it. One that has not may be that of a pod which the
+// kubelet did not know yet when it was asked. It does now, since it starts the container: where it answers otherwise and
+// no container of the pod runs, the pod is served anew.
+func (p *Plugin) admitGiven(ctx context.Context, f sandboxFacts, node *Node, container *api.Container, attachments []attach.Attachment) error {
+	err := checkGiven(container, attachments)
+	if err == nil {
+		return node.Attacher.Admit(f.id, attachments)
+	}
+	if len(attachments) == 0 {
+		return err // it is asked anew in any case
+	}
+	if now, unanswered := p.question(f)(ctx); unanswered == nil && node.Attacher.Correct(f.id, now) {
+		return attach.ErrCorrected
+	}
+	return err
+}
+
 // question is what is asked about a pod, off the hooks.
 func (p *Plugin) question(f sandboxFacts) attach.Question {
 	return func(ctx context.Context) ([]attach.Want, error) {

@@ -147,6 +147,16 @@ func (c *cluster) gets(t *testing.T, pod *api.PodSandbox, container *api.Contain
 	return told(t, adjustment)
 }
 
+// tries creates a container of a pod that runs, and tells what it is told.
+func (c *cluster) tries(t *testing.T, pod *api.PodSandbox, container *api.Container) string {
+	t.Helper()
+	adjustment, err := c.createContainer(pod, container)
+	if err != nil {
+		return sentenceOf(err)
+	}
+	return told(t, adjustment)
+}
+
 // TestVFsThatTheKubeletGave are the ones that the pod gets, whatever way it asks.
 func TestVFsThatTheKubeletGave(t *testing.T) {
 	for _, one := range []struct {
@@ -237,6 +247,25 @@ func TestContainersOfAPodThatWasGivenVFs(t *testing.T) {
 	}
 }
 
+// TestContainerWithoutVFsOfAReplacedPod: while the predecessor has the VF, the container that was given none waits as the other
+// one does, and is not started without the pod's networks.
+func TestContainerWithoutVFsOfAReplacedPod(t *testing.T) {
+	c := newCluster(t, 1)
+	before := named("web", "")
+	if got := c.gets(t, before, container("app", c.give("web", "app", resA, 0))); got != "net1 a 0" {
+		t.Fatal(got)
+	}
+	c.kubelet.End("prod/web")
+	c.give("web", "app", resA, 0)
+	after := named("web", "")
+	after.Id = "s-after"
+	if got := c.gets(t, after, container("sidecar", nil)); !strings.Contains(got, "0000:01:10.0 is in use by sandbox s-web") {
+		t.Errorf("while the predecessor has it: %s", got)
+	}
+	c.end(before)
+	c.kubelet.Eventually("net1 a 0", func() string { return c.tries(t, after, container("sidecar", nil)) })
+}
+
 // TestGivenToAnInitContainerAlone: the kubelet does not tell of it, so that it is said instead of started without.
 func TestGivenToAnInitContainerAlone(t *testing.T) {
 	c := newCluster(t, 2)
@@ -247,6 +276,37 @@ func TestGivenToAnInitContainerAlone(t *testing.T) {
 		`the kubelet does not tell of what it gave to init containers alone; have a container ask for as many sriov.nri.io/a as the init container`
 	if got := c.gets(t, named("hidden", ""), container("init", annotations)); got != want {
 		t.Error(got)
+	}
+}
+
+// TestKubeletThatDidNotKnowThePod when it was asked: by the time that it starts the container it does, and the pod gets what
+// it was given, if none of its containers runs.
+func TestKubeletThatDidNotKnowThePod(t *testing.T) {
+	c := newCluster(t, 2)
+	one := named("web", "a")
+	if err := c.run(one); err != nil {
+		t.Fatal(err)
+	}
+	c.eventuallyFree(1)
+	annotations := c.give("web", "app", resA, 1)
+	if got := c.tries(t, one, container("app", annotations)); !strings.Contains(got, "the kubelet says now that the pod was given other VFs than it said before") {
+		t.Error(got)
+	}
+	c.kubelet.Eventually("net1 a 1", func() string { return c.tries(t, one, container("app", annotations)) })
+	running := named("running", "a")
+	c.end(one)
+	c.kubelet.End("prod/web")
+	c.eventuallyFree(2)
+	if got := c.gets(t, running, container("first", nil)); got != "net1 a 0" && got != "net1 a 1" {
+		t.Fatal(got)
+	}
+	had := c.tries(t, running, container("first", nil))
+	annotations = c.give("running", "app", resA, map[string]int{"net1 a 0": 1, "net1 a 1": 0}[had])
+	if got := c.tries(t, running, container("app", annotations)); !strings.Contains(got, "its pod has not got it") {
+		t.Error(got)
+	}
+	if got := c.tries(t, running, container("first", nil)); got != had {
+		t.Errorf("the container that runs had %s, and %s", had, got)
 	}
 }
 
@@ -374,6 +434,26 @@ func TestListOfRunningPods(t *testing.T) {
 	}
 	if c.node.Attacher.Known("s-plain") {
 		t.Error("a pod that was given nothing is known")
+	}
+}
+
+// TestPodRefusedLateIsNamedInFull: kubectl describe shows an Event only where it has the pod's UID.
+func TestPodRefusedLateIsNamedInFull(t *testing.T) {
+	c := newCluster(t, 2)
+	var refused []hooks.Refusal
+	c.plugin.Observe(hooks.Observer{
+		Answered: func(string, time.Duration) {}, Waited: func(time.Duration) {},
+		Refused: func(one hooks.Refusal) { refused = append(refused, one) },
+	})
+	one := named("web", "")
+	one.Linux.Namespaces[0].Path = "/dev/null/ns" // which is no sign of an end
+	annotations := c.give("web", "app", resA, 0)
+	running := []*api.Container{{PodSandboxId: one.Id, Name: "app", Annotations: annotations}}
+	if _, err := c.plugin.Synchronize(t.Context(), []*api.PodSandbox{one}, running); err != nil {
+		t.Fatal(err)
+	}
+	if len(refused) != 1 || refused[0].UID != one.Uid || refused[0].Name != "web" {
+		t.Errorf("%+v", refused)
 	}
 }
 

@@ -38,12 +38,13 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, given map[string]
 	facts := map[string]sandboxFacts{}
 	for _, pod := range pods {
 		f := factsOf(pod)
-		facts[f.id] = f
 		stranger := !f.asks && node.Kubelet != nil && given[f.id]
 		if !f.asks && !stranger && !node.Attacher.Known(f.id) {
 			continue
 		}
-		live = append(live, p.liveOf(node, f.of(pod)))
+		f = f.of(pod)
+		facts[f.id] = f
+		live = append(live, p.liveOf(node, f))
 	}
 	late := 0
 	for id, err := range node.Attacher.Reconcile(live) {

@@ -80,12 +80,26 @@ func (p *Pool) Name(traits []string) {
 }
 
 // untied tells whether a VF may go to a sandbox for all that its IOMMU group says: the group is what the hardware keeps
-// apart, and who drives one member can reach the others.
+// apart, and who drives one member can reach the others. A member that is promised counts as in use: what is free is not
+// to be given away under the one who will come for it.
 func (p *Pool) untied(one *VF, sandbox string, userspace bool) bool {
 	return !slices.ContainsFunc(p.siblings[one.IOMMUGroup], func(other *VF) bool {
-		taken := other.State == Claimed || other.State == Attached || other.State == Releasing
-		return taken && other != one && other.Sandbox != sandbox && (userspace || other.userspace)
+		return other != one && other.ties(sandbox, userspace)
 	})
+}
+
+// untiedYet is untied for a VF that was promised itself: as long as nobody has come for the others of its group, who comes
+// first has the group.
+func (p *Pool) untiedYet(one *VF, sandbox string, userspace bool) bool {
+	return !slices.ContainsFunc(p.siblings[one.IOMMUGroup], func(other *VF) bool {
+		return other != one && !other.idle() && other.ties(sandbox, userspace)
+	})
+}
+
+// ties tells whether a VF keeps the others of its IOMMU group from a sandbox; from all of them where sandbox is empty.
+func (one *VF) ties(sandbox string, userspace bool) bool {
+	taken := one.State == Claimed || one.State == Attached || one.State == Releasing
+	return taken && (sandbox == "" || one.Sandbox != sandbox) && (userspace || one.userspace)
 }
 
 // Claim takes VFs for all groups or for none. When free ones do not do but those in release would, the claim waits in
@@ -121,6 +135,7 @@ func (p *Pool) grant(c *Claim) bool {
 		for _, one := range group {
 			one.become(Claimed)
 			one.Sandbox, one.Reason, one.userspace, one.via = c.request.Sandbox, "", c.request.Groups[i].Userspace, c.request.Groups[i].Resource
+			one.awaited = false
 			one.draw(c.request.Groups[i].Egress)
 			vfs = append(vfs, one.VF)
 		}
@@ -161,12 +176,28 @@ func (p *Pool) Adopt(sandbox string, address vf.PCIAddress, how Group) bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	one, ok := p.byAddress[address]
-	if !ok || (one.Sandbox != "" && one.Sandbox != sandbox) {
+	if !ok || sandbox == "" || (one.Sandbox != "" && one.Sandbox != sandbox) {
 		return false
 	}
 	one.become(Claimed)
 	one.Sandbox, one.Reason, one.userspace, one.via = sandbox, "", how.Userspace, cmp.Or(how.Resource, unknownWay)
 	one.draw(how.Egress)
+	p.tell()
+	return true
+}
+
+// Reclaim takes a VF that nobody has on its way back, by the sandbox "", until Free; reason says why. It answers false when
+// the VF is not there or somebody has it. At no moment does it look like one that waits for whom it is promised to.
+func (p *Pool) Reclaim(address vf.PCIAddress, reason string) bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	one, ok := p.byAddress[address]
+	if !ok || one.Sandbox != "" {
+		return false
+	}
+	one.become(Releasing)
+	one.Reason, one.userspace, one.via = reason, true, unknownWay // who had it may have driven it himself
+	one.draw(0)
 	p.tell()
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nri-sriov/nri-sriov/pkg/config"
 	"github.com/nri-sriov/nri-sriov/pkg/vf"
 )
 
@@ -15,10 +16,16 @@ const unknownWay = "?"
 // Promise takes over which functions the kubelet has given to pods, and for which resources; of several, the first was
 // given it first, and the others have to wait. A promised function goes to claims that name it and its first resource, and
 // to nobody else: until one comes, it counts as claimed, by the sandbox "". What was promised before and is not in all is
-// promised no more. A promise takes a function from nobody who has it.
-func (p *Pool) Promise(all map[vf.PCIAddress][]string) {
+// promised no more. A promise takes a function from nobody who has it. Those that are now have just been given away: whoever
+// has them still is not the one that they were given to.
+func (p *Pool) Promise(all map[vf.PCIAddress][]string, now ...vf.PCIAddress) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	for _, address := range now {
+		if one, ok := p.byAddress[address]; ok {
+			one.awaited = one.taken()
+		}
+	}
 	if maps.EqualFunc(p.promised, all, slices.Equal) {
 		return
 	}
@@ -29,6 +36,7 @@ func (p *Pool) Promise(all map[vf.PCIAddress][]string) {
 			continue
 		}
 		one.promises = slices.Clone(all[address])
+		one.awaited = one.awaited && len(one.promises) > 0
 		switch {
 		case one.idle() && len(one.promises) > 0:
 			one.Reason = one.promise()
@@ -48,11 +56,27 @@ func (p *Pool) Promised() bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	for address := range p.promised {
-		if one, ok := p.byAddress[address]; ok && one.idle() {
+		if one, ok := p.byAddress[address]; ok && one.owed() {
 			return true
 		}
 	}
 	return false
+}
+
+// owed tells whether a function was given to a pod that has not come for it yet, also where somebody else has it still: the
+// pod's predecessor, whose end the kubelet did not wait for, or one that was given it for another network. What another
+// plugin gave nobody has to come for, so that it is owed only while nobody has it.
+func (one *VF) owed() bool {
+	ours := slices.ContainsFunc(one.promises, func(resource string) bool { return strings.HasPrefix(resource, config.ResourcePrefix) })
+	switch {
+	case one.idle():
+		return true
+	case !ours:
+		return false
+	case one.State != Claimed && one.State != Attached:
+		return true
+	}
+	return one.awaited || len(one.promises) > 1 || !one.hadAs(one.promises[0])
 }
 
 // Changed has something in it after each change of the pool. It is for one reader.
@@ -86,7 +110,7 @@ func (one *VF) promise() string {
 // given tells whether a function may go to a group that was given it.
 func (s *search) given(one *VF, group Group) bool {
 	return slices.Contains(group.From, one.Address) && one.firstOf(group.Resource) && !one.gone && one.barred == "" &&
-		(one.idle() || s.releasing && one.State == Releasing) && s.untied(one, s.request.Sandbox, s.request.userspace())
+		(one.idle() || s.releasing && one.State == Releasing) && s.untiedYet(one, s.request.Sandbox, s.request.userspace())
 }
 
 func (one *VF) firstOf(resource string) bool {
@@ -107,7 +131,7 @@ func (s *search) countGiven() {
 			switch {
 			case group.Whole && provider.Whole != nil && s.given(provider.Whole, group) && s.allFree(provider):
 				counts[i] = 1
-			case !group.Whole && provider.Reason == "":
+			case !group.Whole && provider.Reason == "" && !s.wholeInTheWay(provider):
 				for _, one := range provider.VFs {
 					if s.given(one, group) {
 						counts[i]++
@@ -121,6 +145,11 @@ func (s *search) countGiven() {
 		s.fromKubelet[group.gift()] = counts
 		s.gifts = append(s.gifts, group.gift())
 	}
+}
+
+// wholeInTheWay tells whether somebody has the PF itself. While that is only promised, who comes first has what he was given.
+func (s *search) wholeInTheWay(provider *Provider) bool {
+	return provider.givenOut() && !provider.Whole.idle() && !(s.releasing && provider.Whole.State == Releasing)
 }
 
 // stockOf is what a group draws on: what the kubelet gave, or what is free.
@@ -197,7 +226,9 @@ func (p *Pool) notToBeHad(address vf.PCIAddress, group Group) string {
 		return fmt.Sprintf("is %s by sandbox %s", heldHow(one.State), one.Sandbox)
 	case !one.firstOf(group.Resource) && len(one.promises) > 0:
 		return fmt.Sprintf("was given to a pod with %s before", one.promises[0])
-	case !p.untied(one, "", group.Userspace):
+	case !group.Whole && provider.givenOut() && !provider.Whole.idle():
+		return "cannot be had: its PF " + provider.PF.Name() + " is in use as a whole"
+	case !p.untiedYet(one, "", group.Userspace):
 		return "is tied to VFs in use by its IOMMU group"
 	case group.Whole:
 		for _, each := range provider.VFs {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +30,9 @@ func promise(p *Pool, resource string, addresses ...vf.PCIAddress) {
 		all[address] = slices.Clone(resources)
 	}
 	for _, one := range addresses {
-		all[one] = append(all[one], resource)
+		if !slices.Contains(all[one], resource) {
+			all[one] = append(all[one], resource)
+		}
 	}
 	p.Promise(all)
 }
@@ -165,6 +168,96 @@ func TestPromisedIsNotFree(t *testing.T) {
 	}
 }
 
+// TestPromiseThatNobodyHasComeFor: whoever else has the VF, the pod that was given it is still to come.
+func TestPromiseThatNobodyHasComeFor(t *testing.T) {
+	const others = "intel.com/sriov"
+	come := func(t *testing.T, p *Pool, resource string) {
+		promise(p, resource, at(0, 0))
+		if _, err := p.Claim(Request{Sandbox: "s", Groups: []Group{given("a", resource, 1, at(0, 0))}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func(p *Pool) { p.Promise(map[vf.PCIAddress][]string{at(0, 0): {resA}}, at(0, 0)) }
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T, p *Pool)
+		want bool
+	}{
+		{"come for", func(t *testing.T, p *Pool) { come(t, p, resA) }, false},
+		{"attached", func(t *testing.T, p *Pool) { come(t, p, resA); p.Attach("s", at(0, 0)) }, false},
+		{"on its way back", func(t *testing.T, p *Pool) { come(t, p, resA); p.Release("s", at(0, 0), "") }, true},
+		{"given for another network", func(t *testing.T, p *Pool) { come(t, p, resA); promise(p, resB, at(0, 0)) }, true},
+		{"given again", func(t *testing.T, p *Pool) { come(t, p, resA); again(p) }, true},
+		{"given again and taken back", func(t *testing.T, p *Pool) { come(t, p, resA); again(p); p.Promise(nil) }, false},
+		{"given again and come for", func(t *testing.T, p *Pool) {
+			come(t, p, resA)
+			again(p)
+			p.Free("s", at(0, 0))
+			come(t, p, resA)
+		}, false},
+		{"of an annotation", func(t *testing.T, p *Pool) { claimOne(t, p, "s"); promise(p, resA, at(0, 0)) }, true},
+		{"of a record", func(_ *testing.T, p *Pool) { p.Adopt("s", at(0, 0), Group{}); promise(p, resA, at(0, 0)) }, false},
+		{"another plugin's", func(_ *testing.T, p *Pool) { promise(p, others, at(0, 0)); p.Exclude("", at(0, 0), "is in use") }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := NewPool(node([]int{1}))
+			c.do(t, p)
+			if got := p.Promised(); got != c.want {
+				t.Errorf("promised: %v", got)
+			}
+		})
+	}
+}
+
+// TestGivenVFOfAPFThatIsInUse: as long as somebody has the PF itself, nobody gets a VF of it; when it was only promised,
+// who comes first gets what he was given.
+func TestGivenVFOfAPFThatIsInUse(t *testing.T) {
+	p := NewPool(givenWhole(node([]int{2})))
+	whole := Group{Name: "w", Count: 1, Whole: true}
+	if _, err := p.Claim(Request{Sandbox: "whole", Groups: []Group{whole}}); err != nil {
+		t.Fatal(err)
+	}
+	promise(p, resA, at(0, 1))
+	one := Request{Sandbox: "s", Groups: []Group{given("a", resA, 1, at(0, 1))}}
+	if _, err := p.Claim(one); !errors.Is(err, ErrNotToBeHad) || !strings.Contains(err.Error(), "0000:01:10.1 cannot be had: its PF enp1s0 is in use as a whole") {
+		t.Fatalf("%v", err)
+	}
+	p.Release("whole", at(0, -1), "")
+	waiting, err := p.Claim(one)
+	if err != nil || addressesOf(waiting) != "waits" {
+		t.Fatalf("while it is on its way back: %v, %v", waiting, err)
+	}
+	p.Free("whole", at(0, -1))
+	if got := addressesOf(waiting); got != "0000:01:10.1" {
+		t.Errorf("when it is back: %s", got)
+	}
+	p.Unclaim("s")
+	promise(p, resB, at(0, -1))
+	if claim, err := p.Claim(one); err != nil || addressesOf(claim) != "0000:01:10.1" {
+		t.Errorf("when it is promised: %v, %v", claim, err)
+	}
+}
+
+// TestPromisedVFIsCleaned: from the first moment on, until it is clean, it is nobody's, and then his whom it is promised to.
+func TestPromisedVFIsCleaned(t *testing.T) {
+	p := NewPool(node([]int{1}))
+	promise(p, resA, at(0, 0))
+	if p.Adopt("", at(0, 0), Group{}) {
+		t.Fatal("claimed by nobody is what waits for whom it is promised to")
+	}
+	if !p.Reclaim(at(0, 0), "was found unclean") {
+		t.Fatal("nobody has it")
+	}
+	late, err := p.Claim(Request{Sandbox: "s", Groups: []Group{given("a", resA, 1, at(0, 0))}})
+	if err != nil || addressesOf(late) != "waits" {
+		t.Fatalf("while it is cleaned: %v, %v", late, err)
+	}
+	p.Free("", at(0, 0))
+	if got := addressesOf(late); got != "0000:01:10.0" || p.Reclaim(at(0, 0), "") || p.Reclaim(at(3, 0), "") {
+		t.Errorf("when it is clean: %s", got)
+	}
+}
+
 // TestWaitForGivenHoldsNobodyUp: a pod that waits for its very VF is in nobody's way.
 func TestWaitForGivenHoldsNobodyUp(t *testing.T) {
 	p := NewPool(node([]int{2}))
@@ -241,6 +334,57 @@ func TestOffersAfterARestart(t *testing.T) {
 	promise(p, resA, at(0, 0))
 	if got := drawOffers(p, group(1), resA) + drawOffers(p, group(1), resB); got != "0000:01:10.0 taken\n0000:01:10.0 free: is in use by another network's name, or by an annotation alone\n" {
 		t.Error(got)
+	}
+}
+
+// TestPromisesInOneIOMMUGroup: promises tie nobody who was given a member; the first who comes has the group, the next waits.
+func TestPromisesInOneIOMMUGroup(t *testing.T) {
+	grouped := func() *Pool {
+		n := node([]int{3})
+		inGroups(n[0], 7, 7, 8)
+		p := NewPool(n)
+		promise(p, resA, at(0, 0), at(0, 1))
+		return p
+	}
+	fast := func(count int, from ...vf.PCIAddress) []Group {
+		g := given("a", resA, count, from...)
+		g.Userspace = true
+		return []Group{g}
+	}
+	p := grouped()
+	if claim, err := p.Claim(Request{Sandbox: "both", Groups: fast(2, at(0, 0), at(0, 1))}); err != nil || addressesOf(claim) != "0000:01:10.0,0000:01:10.1" {
+		t.Errorf("both for one pod: %v, %v", claim, err)
+	}
+	p = grouped()
+	if claim, err := p.Claim(Request{Sandbox: "first", Groups: fast(1, at(0, 1))}); err != nil || addressesOf(claim) != "0000:01:10.1" {
+		t.Fatalf("the first of two pods: %v, %v", claim, err)
+	}
+	second := Request{Sandbox: "second", Groups: fast(1, at(0, 0))}
+	if _, err := p.Claim(second); !errors.Is(err, ErrNotToBeHad) || !strings.Contains(err.Error(), "is tied to VFs in use by its IOMMU group") {
+		t.Errorf("the second: %v", err)
+	}
+	p.Release("first", at(0, 1), "")
+	p.Free("first", at(0, 1))
+	if claim, err := p.Claim(second); err != nil || addressesOf(claim) != "0000:01:10.0" {
+		t.Errorf("the second, when the first has ended: %v, %v", claim, err)
+	}
+}
+
+// TestOffersInOneIOMMUGroup: what a promise ties is not to be given away, and not to be claimed.
+func TestOffersInOneIOMMUGroup(t *testing.T) {
+	n := node([]int{3})
+	inGroups(n[0], 7, 7, 8)
+	p := NewPool(n)
+	promise(p, resA, at(0, 0))
+	want := "0000:01:10.0 taken\n0000:01:10.1 free: is tied to VFs in use by its IOMMU group\n0000:01:10.2 free\n"
+	if got := drawOffers(p, vfio(1)[0], resA); got != want {
+		t.Error(got)
+	}
+	if got := drawOffers(p, group(1), resA); got != "0000:01:10.0 taken\n0000:01:10.1 free\n0000:01:10.2 free\n" {
+		t.Errorf("network interfaces share a group: %s", got)
+	}
+	if _, err := p.Claim(Request{Sandbox: "s", Groups: vfio(2)}); !errors.Is(err, ErrNoFreeVF) || !strings.Contains(err.Error(), "1 tied to VFs in use by their IOMMU group") {
+		t.Errorf("an annotation alone: %v", err)
 	}
 }
 

@@ -91,6 +91,8 @@ type VF struct {
 	// sandbox has it, empty when it has it by an annotation alone.
 	promises []string
 	via      string
+	// awaited tells that it was given away again while somebody had it.
+	awaited bool
 }
 
 // offered counts the VFs that may ever be given out, used those that are given out or not back yet.

@@ -26,7 +26,7 @@ type Times struct {
 	Poll, Soon time.Duration
 	// Again is the pause before a question without answer is asked anew; it doubles up to MaxAgain.
 	Again, MaxAgain time.Duration
-	// Unknown is how long a pod may be unknown to the kubelet before it counts as one of somebody else's.
+	// Unknown is how long the kubelet has to say that it knows no such pod before that counts as one of somebody else's.
 	Unknown time.Duration
 	// Plugin are those of the device plugin.
 	Plugin deviceplugin.Times
@@ -68,6 +68,10 @@ type Kubelet struct {
 	mute bool
 	// twice counts VFs that were given to a second pod.
 	twice int
+	// told tells that there was a list of what pods have since the daemon's start.
+	told bool
+	// turn has a place for the one who asks for the list: an answer must not overtake the answer to an earlier question.
+	turn chan struct{}
 }
 
 var _ deviceplugin.Source = (*Kubelet)(nil)
@@ -78,7 +82,7 @@ func New(o Options) (*Kubelet, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Kubelet{pool: o.Pool, ready: o.Ready, times: o.Times, log: o.Log, client: client, ledger: ledger{}}
+	k := &Kubelet{pool: o.Pool, ready: o.Ready, times: o.Times, log: o.Log, client: client, ledger: ledger{}, turn: make(chan struct{}, 1)}
 	k.plugin = deviceplugin.New(deviceplugin.Dir(o.Dir), k, o.Times.Plugin, o.Log)
 	return k, nil
 }
@@ -106,7 +110,7 @@ const firstTime = 2 * time.Second
 // Run keeps the kubelet told, and what it gave away, until ctx ends. The connection ends with it.
 func (k *Kubelet) Run(ctx context.Context) {
 	first, cancel := context.WithTimeout(ctx, firstTime)
-	k.refresh(first)
+	_ = k.refresh(first) // it was logged, and is asked for again
 	cancel()
 	var both sync.WaitGroup
 	both.Go(func() { k.plugin.Run(ctx) })
@@ -131,12 +135,14 @@ func (k *Kubelet) follow(ctx context.Context) {
 	}
 }
 
-// poll asks for what all pods have: it is the only way to learn of pods that have ended, and of other plugins' devices.
+// poll asks for what all pods have: it is the only way to learn of pods that have ended, and of other plugins' devices. A
+// question without answer is asked again soon.
 func (k *Kubelet) poll(ctx context.Context) {
 	for last := (time.Time{}); ; {
 		if now := time.Now(); now.Sub(last) >= k.times.Poll || k.pool.Promised() {
-			last = now
-			k.refresh(ctx)
+			if k.refresh(ctx) == nil {
+				last = now
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -146,7 +152,21 @@ func (k *Kubelet) poll(ctx context.Context) {
 	}
 }
 
-func (k *Kubelet) refresh(ctx context.Context) {
+func (k *Kubelet) refresh(ctx context.Context) error {
+	return k.list(ctx, func() bool { return false })
+}
+
+// list takes over what all pods have, unless there is no need any more when it is our turn.
+func (k *Kubelet) list(ctx context.Context, needless func() bool) error {
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-k.turn }()
+	if needless() {
+		return nil
+	}
 	asked := time.Now()
 	pods, err := k.client.List(ctx)
 	k.mutex.Lock()
@@ -156,10 +176,18 @@ func (k *Kubelet) refresh(ctx context.Context) {
 			k.mute = true
 			k.log.WithError(err).Warn("the kubelet does not tell what its pods have; VFs that it gave away stay so")
 		}
-		return
+		return err
 	}
-	k.mute = false
+	k.mute, k.told = false, true
 	k.takeOver(pods, asked)
+	return nil
+}
+
+// wasTold tells whether there was a list already.
+func (k *Kubelet) wasTold() bool {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	return k.told
 }
 
 // takeOver takes over what all pods have; the caller holds the mutex.
@@ -180,18 +208,28 @@ func (k *Kubelet) takeOver(pods []podresources.Pod, asked time.Time) {
 func (k *Kubelet) Promised() bool { return k.pool.Promised() }
 
 // Given asks which devices the kubelet gave a pod, until there is an answer or ctx ends. A pod that it does not know has
-// none. What the pod was given is promised from then on.
+// none. What the pod was given is promised from then on. Before the first answer, the list of what all pods have is asked
+// for: who is served from what is free must not get what the kubelet gave to one who has not come yet.
 func (k *Kubelet) Given(ctx context.Context, namespace, name string) ([]podresources.Device, error) {
 	begun := time.Now()
+	var unknown time.Time // since when it has said nothing else: one that has just started knows no pod yet
 	var last error
 	for pause := k.times.Again; ; pause = min(2*pause, k.times.MaxAgain) {
+		var pod podresources.Pod
+		err := k.firstList(ctx)
 		asked := time.Now()
-		pod, err := k.client.Pod(ctx, namespace, name)
+		if err == nil {
+			pod, err = k.client.Pod(ctx, namespace, name)
+		}
 		switch {
 		case err == nil:
 			k.confirm(pod.Devices, asked)
 			return pod.Devices, nil
-		case errors.Is(err, podresources.ErrNoPod) && time.Since(begun) >= k.times.Unknown:
+		case !errors.Is(err, podresources.ErrNoPod):
+			unknown = time.Time{}
+		case unknown.IsZero():
+			unknown = time.Now()
+		case time.Since(unknown) >= k.times.Unknown:
 			return nil, nil
 		}
 		if last == nil || status.Code(err) != codes.DeadlineExceeded {
@@ -203,6 +241,14 @@ func (k *Kubelet) Given(ctx context.Context, namespace, name string) ([]podresou
 			return nil, fmt.Errorf("no answer within %s: %w", time.Since(begun).Round(time.Millisecond), last)
 		}
 	}
+}
+
+// firstList takes over what all pods have, if that was never told.
+func (k *Kubelet) firstList(ctx context.Context) error {
+	if k.wasTold() {
+		return nil
+	}
+	return k.list(ctx, k.wasTold)
 }
 
 func (k *Kubelet) confirm(devices []podresources.Device, asked time.Time) {

@@ -405,6 +405,71 @@ func TestGiven(t *testing.T) {
 	}
 }
 
+// TestKubeletThatHasJustStarted knows no pod at first, which is no answer, however long it was away before.
+func TestKubeletThatHasJustStarted(t *testing.T) {
+	b, stop := newBench(t, 1, 2)
+	b.eventually("++", "++")
+	stop()
+	times := quickTimes()
+	times.Unknown = 300 * time.Millisecond
+	b.startWith(times)
+	b.eventually("++", "++")
+	b.kubelet.Stop()
+	answer := make(chan []podresources.Device, 1)
+	go func() {
+		devices, err := b.Given(t.Context(), "prod", "web")
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- devices
+	}()
+	time.Sleep(times.Unknown + 50*time.Millisecond)
+	b.kubelet.Start()
+	asked := b.kubelet.Asked("Get")
+	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.kubelet.Asked("Get") > asked+1) })
+	b.kubelet.Give("prod/web", "app", resA, attachtest.VFAddress(0, 1).String())
+	if got := <-answer; len(got) != 1 {
+		t.Errorf("it was given %v", got)
+	}
+}
+
+// TestFirstListIsWaitedFor: a daemon that starts before the kubelet does learns what was given away as soon as it can, and
+// tells nobody what he was given before.
+func TestFirstListIsWaitedFor(t *testing.T) {
+	b, stop := newBench(t, 1, 2)
+	b.eventually("++", "++")
+	stop()
+	b.kubelet.Stop()
+	b.kubelet.Give("prod/first", "app", resA, attachtest.VFAddress(0, 0).String())
+	b.kubelet.Give("prod/web", "app", "")
+	restarted := func(soon time.Duration) (stop func()) {
+		b.pool = inventory.NewPool(attachtest.NewWorld(1, 2).Providers())
+		times := quickTimes()
+		times.Poll, times.Soon = time.Hour, soon
+		stop = b.startWith(times)
+		b.kubelet.Eventually("true", func() string { // a list was asked for
+			b.mutex.Lock()
+			defer b.mutex.Unlock()
+			return fmt.Sprint(b.mute)
+		})
+		time.Sleep(20 * time.Millisecond) // and the one of poll
+		return stop
+	}
+	stop = restarted(10 * time.Millisecond)
+	b.kubelet.Start()
+	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.Promised()) })
+	stop()
+	b.kubelet.Stop()
+	restarted(time.Hour)
+	b.kubelet.Start()
+	if _, err := b.Given(t.Context(), "prod", "web"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := claim(b.pool, "web", inventory.Group{}); err != nil || got != attachtest.VFAddress(0, 1) {
+		t.Errorf("the pod with an annotation alone has %s, %v", got, err)
+	}
+}
+
 // TestPrefer: near to each other, of several PFs or of one.
 func TestPrefer(t *testing.T) {
 	var offers []inventory.Offer

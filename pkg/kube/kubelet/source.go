@@ -62,7 +62,7 @@ func (k *Kubelet) Allocate(resource string, ids []string) (map[string]string, er
 				"the kubelet gave a VF to a second pod, which has to wait: it was given to one with " + first + " before")
 		}
 	}
-	k.pool.Promise(k.ledger.resources())
+	k.pool.Promise(k.ledger.resources(), addresses...)
 	sorted := slices.Sorted(slices.Values(ids))
 	return map[string]string{config.GivenAnnotation + strings.TrimPrefix(resource, config.ResourcePrefix): strings.Join(sorted, ",")}, nil
 }
