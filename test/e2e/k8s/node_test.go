@@ -57,6 +57,22 @@ func testKubeletRestarted(s *subject) {
 	}
 }
 
+// portUp waits until a DPDK pod has its VF's port up, which takes it longer than to run.
+func (s *subject) portUp(pod cluster.Pod) {
+	s.Helper()
+	s.eventually(4*time.Minute, func(ctx context.Context) error {
+		log, err := s.Do(ctx, "logs", pod.Name)
+		if err != nil {
+			return err
+		}
+		report, err := testpmd.Parse(log)
+		if err == nil && (len(report.Ports) != 1 || report.Ports[0].Readings == 0) {
+			err = fmt.Errorf("its port is not up:\n%s", log)
+		}
+		return err
+	})
+}
+
 // testDPDK: a pod that drives its VF itself, as an ordinary user, answers one on the other node.
 func testDPDK(s *subject) {
 	drives := cluster.DPDKPod("drives", s.node(0), "fast")
@@ -64,17 +80,7 @@ func testDPDK(s *subject) {
 	s.create(drives, asks)
 	s.running(drives, asks)
 	s.addresses(drives, "fast")
-	var report testpmd.Report
-	s.eventually(2*time.Minute, func(ctx context.Context) error {
-		log, err := s.Do(ctx, "logs", drives.Name)
-		if err != nil {
-			return err
-		}
-		if report, err = testpmd.Parse(log); err == nil && (len(report.Ports) != 1 || report.Ports[0].Readings == 0) {
-			err = fmt.Errorf("its port is not up:\n%s", log)
-		}
-		return err
-	})
+	s.portUp(drives)
 	if state, err := s.Pod(s.ctx(), "", drives.Name); err != nil || state.Status.ContainerStatuses[0].RestartCount != 0 {
 		s.Errorf("%s, %v", state, err)
 	}
@@ -281,6 +287,7 @@ func testUpgrade(s *subject) {
 		// It answers for every address that is asked for from now on; those of alpha and beta are known.
 		s.create(drives)
 		s.running(drives)
+		s.portUp(drives)
 		s.ping(alpha, "192.0.2.99")
 	}
 	old, err := s.Daemon(s.ctx(), s.node(0))

@@ -42,7 +42,7 @@ func (d *demo) startPods(ctx context.Context) error {
 
 // reach has a pod ping an address; the first try also finds out the other's MAC address.
 func (d *demo) reach(ctx context.Context, pod, address string) error {
-	if err := lab.Eventually(ctx, time.Minute, func(ctx context.Context) error {
+	if err := lab.Eventually(ctx, 3*time.Minute, func(ctx context.Context) error {
 		_, err := d.Exec(ctx, "", pod, "ping", "-c", "1", "-W", "2", address)
 		return err
 	}); err != nil {
