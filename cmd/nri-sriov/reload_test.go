@@ -75,6 +75,7 @@ func newCluster(t *testing.T, files map[string]string) *cluster {
 func (c *cluster) ready() *cluster {
 	c.Helper()
 	c.eventually("readiness", func() bool { return readyz(c.T, c.address) == "ok\n" })
+	c.runtime.BlockPluginSync().Unblock() // the runtime, too, knows of the plugin
 	return c
 }
 
