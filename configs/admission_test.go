@@ -291,7 +291,10 @@ func TestAdmissionOfTheLargest(t *testing.T) {
 // TestNodeGuard: a daemon changes the taints of its own node and annotations of the pods of its own node; others are not its
 // business.
 func TestNodeGuard(t *testing.T) {
-	policy := policyNamed(t, "kubernetes/node-guard.yaml", "nri-sriov-node-guard")
+	policies := map[string]admissionv1.ValidatingAdmissionPolicy{
+		"nodes": policyNamed(t, "kubernetes/node-guard.yaml", "nri-sriov-node-guard"),
+		"pods":  policyNamed(t, "kubernetes/node-guard.yaml", "nri-sriov-pod-guard"),
+	}
 	const daemon = "system:serviceaccount:nri-sriov:nri-sriov"
 	type object = map[string]any
 	node := func(name string, metadata, spec object) object {
@@ -329,8 +332,8 @@ func TestNodeGuard(t *testing.T) {
 			if c.claim != "" {
 				extra["authentication.kubernetes.io/node-name"] = []string{c.claim}
 			}
-			said := decide(t, policy, object{"object": c.new, "oldObject": c.old, "request": object{
-				"resource": object{"resource": c.resource}, "userInfo": object{"username": c.user, "extra": extra},
+			said := decide(t, policies[c.resource], object{"object": c.new, "oldObject": c.old, "request": object{
+				"userInfo": object{"username": c.user, "extra": extra},
 			}})
 			if (said == "") != c.allowed {
 				t.Errorf("says %q", said)

@@ -138,7 +138,7 @@ func testNodeGuard(s *subject) {
 		"another node's taint":     {patch("node", s.node(1), taint), "its own node"},
 		"own pod's annotation":     {patch("pod", "own", annotate, status...), ""},
 		"own pod's status":         {patch("pod", "own", `{"status":{"reason":"Made up"}}`, status...), "the annotations of a pod"},
-		"another pod's annotation": {patch("pod", "foreign", annotate, status...), "its own node"},
+		"another pod's annotation": {patch("pod", "foreign", annotate, status...), "the pods of its own node"},
 		"a pod's spec":             {patch("pod", "own", `{"spec":{"activeDeadlineSeconds":1}}`), "cannot patch resource"},
 	} {
 		switch exit := (*cluster.ExitError)(nil); {
