@@ -156,14 +156,6 @@ func (k *Kubectl) Rollout(ctx context.Context) error {
 	return fmt.Errorf("%w\n%s\n%s", err, said, log)
 }
 
-// Upgrade has the DaemonSet replace every daemon, as a new image would.
-func (k *Kubectl) Upgrade(ctx context.Context) error {
-	if _, err := k.Do(ctx, "--namespace", Namespace, "rollout", "restart", daemonSet); err != nil {
-		return err
-	}
-	return k.Rollout(ctx)
-}
-
 // Daemon is the pod of the daemon on a node.
 func (k *Kubectl) Daemon(ctx context.Context, node string) (string, error) {
 	name, err := k.Do(ctx, "--namespace", Namespace, "get", "pods", "--field-selector", "spec.nodeName="+node+",status.phase=Running",
