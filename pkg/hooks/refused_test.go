@@ -1,12 +1,21 @@
 package hooks_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 )
+
+// TestReasonOfAnUnansweredQuestion: a kubelet that does not answer is waited for; nothing was tried that could have failed.
+func TestReasonOfAnUnansweredQuestion(t *testing.T) {
+	if reason := hooks.ReasonOfAttach(fmt.Errorf("%w: no answer within 2 s", attach.ErrUnanswered)); reason != hooks.NotReady {
+		t.Errorf("it is %s", reason)
+	}
+}
 
 // TestReasonsAfterTheKubeletsAnswer: what is refused only once the kubelet has answered is refused for the same reasons as
 // what the hook itself refuses, and by none as an attach that failed.
