@@ -28,6 +28,9 @@ type Times struct {
 	Again, MaxAgain time.Duration
 	// Unknown is how long the kubelet has to say that it knows no such pod before that counts as one of somebody else's.
 	Unknown time.Duration
+	// Empty is how long the kubelet has to say that it has no pod at all before that is believed: one that has just started
+	// answers before it has heard of its pods.
+	Empty time.Duration
 	// Plugin are those of the device plugin.
 	Plugin deviceplugin.Times
 }
@@ -36,7 +39,7 @@ type Times struct {
 func DefaultTimes() Times {
 	return Times{
 		Poll: 10 * time.Second, Soon: time.Second, Again: 50 * time.Millisecond, MaxAgain: time.Second,
-		Unknown: 2 * time.Second, Plugin: deviceplugin.DefaultTimes(),
+		Unknown: 2 * time.Second, Empty: 10 * time.Second, Plugin: deviceplugin.DefaultTimes(),
 	}
 }
 
@@ -70,6 +73,8 @@ type Kubelet struct {
 	twice int
 	// told tells that there was a list of what pods have since the daemon's start.
 	told bool
+	// emptySince is when the kubelet began to say that it has no pod at all; zero when it has some.
+	emptySince time.Time
 	// turn has a place for the one who asks for the list: an answer must not overtake the answer to an earlier question.
 	turn chan struct{}
 }
@@ -178,9 +183,28 @@ func (k *Kubelet) list(ctx context.Context, needless func() bool) error {
 		}
 		return err
 	}
-	k.mute, k.told = false, true
+	k.mute = false
+	if !k.believed(pods, asked) {
+		return errNoPods
+	}
+	k.told = true
 	k.takeOver(pods, asked)
 	return nil
+}
+
+// errNoPods says that a list was not taken over.
+var errNoPods = errors.New("the kubelet knows of no pod at all yet, as one that has just started")
+
+// believed tells whether a list that was asked for at a time is what pods have; the caller holds the mutex.
+func (k *Kubelet) believed(pods []podresources.Pod, asked time.Time) bool {
+	if len(pods) > 0 {
+		k.emptySince = time.Time{}
+		return true
+	}
+	if k.emptySince.IsZero() {
+		k.emptySince = asked
+	}
+	return asked.Sub(k.emptySince) >= k.times.Empty
 }
 
 // wasTold tells whether there was a list already.

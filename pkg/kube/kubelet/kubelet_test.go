@@ -66,9 +66,14 @@ func parse(t *testing.T, text string) *config.Node {
 // newBench starts a kubelet and what deals with it; stop ends the latter.
 func newBench(t *testing.T, pfs, vfs int) (b *bench, stop func()) {
 	t.Helper()
+	return newBenchWith(t, pfs, vfs, quickTimes())
+}
+
+func newBenchWith(t *testing.T, pfs, vfs int, times Times) (b *bench, stop func()) {
+	t.Helper()
 	b = &bench{T: t, kubelet: kubetest.New(t), pool: inventory.NewPool(attachtest.NewWorld(pfs, vfs).Providers())}
 	b.ready.Store(true)
-	stop = b.start()
+	stop = b.startWith(times)
 	b.kubelet.Start()
 	return b, stop
 }
@@ -302,6 +307,53 @@ func TestKubeletIsRestarted(t *testing.T) {
 		b.kubelet.Stop()
 		b.kubelet.Start()
 		b.eventually("++", "-+")
+	}
+}
+
+// TestKubeletThatKnowsNoPodYet: what it gave away stays so until it has had the time to hear of its pods.
+func TestKubeletThatKnowsNoPodYet(t *testing.T) {
+	times := quickTimes()
+	times.Empty = 500 * time.Millisecond
+	b, _ := newBenchWith(t, 1, 1, times)
+	b.eventually("+", "+")
+	ids, _, err := b.kubelet.Admit("prod/web", "app", resA, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.listed(ids[0])
+	asked := b.kubelet.Asked("List")
+	begun := time.Now()
+	b.kubelet.End("prod/web")
+	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.kubelet.Asked("List") > asked+2) })
+	if promised := b.Promised(); !promised && time.Since(begun) < times.Empty {
+		t.Fatal("a list without any pod was believed at once")
+	}
+	b.kubelet.Give("prod/web", "app", resA, ids...)
+	time.Sleep(times.Empty + 50*time.Millisecond)
+	if !b.Promised() {
+		t.Fatal("it is forgotten that the kubelet told of the pod again")
+	}
+	b.kubelet.End("prod/web")
+	b.eventually("+", "+")
+}
+
+// TestFirstListWithoutPods is none: at boot, who comes for what was free must not get what the kubelet gave to another.
+func TestFirstListWithoutPods(t *testing.T) {
+	times := quickTimes()
+	times.Empty = time.Hour
+	b, _ := newBenchWith(t, 1, 2, times)
+	asked := b.kubelet.Asked("List")
+	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.kubelet.Asked("List") > asked+1) })
+	if b.wasTold() {
+		t.Error("a list without any pod counts as told")
+	}
+	b.kubelet.Give("prod/first", "app", resA, attachtest.VFAddress(0, 0).String())
+	b.kubelet.Give("prod/web", "app", "")
+	if _, err := b.Given(t.Context(), "prod", "web"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := claim(b.pool, "web", inventory.Group{}); err != nil || got != attachtest.VFAddress(0, 1) {
+		t.Errorf("the pod with an annotation alone has %s, %v", got, err)
 	}
 }
 
