@@ -25,7 +25,9 @@ type Pool struct {
 	read time.Time
 	// promised are the resources for which the kubelet has given functions away; see Promise.
 	promised map[vf.PCIAddress][]string
-	changed  chan struct{}
+	// userspace are resources whose functions pods drive themselves; see Userspace.
+	userspace map[string]bool
+	changed   chan struct{}
 }
 
 // NewPool starts with the providers as they were read, and owns them from then on.
@@ -84,7 +86,7 @@ func (p *Pool) Name(traits []string) {
 // to be given away under the one who will come for it.
 func (p *Pool) untied(one *VF, sandbox string, userspace bool) bool {
 	return !slices.ContainsFunc(p.siblings[one.IOMMUGroup], func(other *VF) bool {
-		return other != one && other.ties(sandbox, userspace)
+		return other != one && p.ties(other, sandbox, userspace)
 	})
 }
 
@@ -92,14 +94,15 @@ func (p *Pool) untied(one *VF, sandbox string, userspace bool) bool {
 // first has the group.
 func (p *Pool) untiedYet(one *VF, sandbox string, userspace bool) bool {
 	return !slices.ContainsFunc(p.siblings[one.IOMMUGroup], func(other *VF) bool {
-		return other != one && !other.idle() && other.ties(sandbox, userspace)
+		return other != one && !other.idle() && p.ties(other, sandbox, userspace)
 	})
 }
 
 // ties tells whether a VF keeps the others of its IOMMU group from a sandbox; from all of them where sandbox is empty.
-func (one *VF) ties(sandbox string, userspace bool) bool {
+func (p *Pool) ties(one *VF, sandbox string, userspace bool) bool {
 	taken := one.State == Claimed || one.State == Attached || one.State == Releasing
-	return taken && (sandbox == "" || one.Sandbox != sandbox) && (userspace || one.userspace)
+	driven := one.userspace || one.idle() && p.userspace[one.promises[0]]
+	return taken && (sandbox == "" || one.Sandbox != sandbox) && (userspace || driven)
 }
 
 // Claim takes VFs for all groups or for none. When free ones do not do but those in release would, the claim waits in

@@ -51,6 +51,19 @@ func (p *Pool) Promise(all map[vf.PCIAddress][]string, now ...vf.PCIAddress) {
 	p.tell()
 }
 
+// Userspace names the resources whose functions pods drive themselves: while one of those is promised, what shares its IOMMU
+// group goes to nobody else.
+func (p *Pool) Userspace(resources []string) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.userspace = map[string]bool{}
+	for _, one := range resources {
+		p.userspace[one] = true
+	}
+	p.serve()
+	p.tell()
+}
+
 // Promised tells whether a function was given to a pod by the kubelet that nobody has come for yet.
 func (p *Pool) Promised() bool {
 	p.mutex.Lock()

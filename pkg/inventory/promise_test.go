@@ -386,6 +386,18 @@ func TestOffersInOneIOMMUGroup(t *testing.T) {
 	if _, err := p.Claim(Request{Sandbox: "s", Groups: vfio(2)}); !errors.Is(err, ErrNoFreeVF) || !strings.Contains(err.Error(), "1 tied to VFs in use by their IOMMU group") {
 		t.Errorf("an annotation alone: %v", err)
 	}
+	p.Userspace([]string{resA})
+	if got := drawOffers(p, group(1), resB); got != "0000:01:10.0 free: was given by the kubelet to a pod with sriov.nri.io/a, which has not come for it yet\n"+
+		"0000:01:10.1 free: is tied to VFs in use by its IOMMU group\n0000:01:10.2 free\n" {
+		t.Errorf("network interfaces beside one that a pod is to drive: %s", got)
+	}
+	if _, err := p.Claim(Request{Sandbox: "s", Groups: []Group{group(2)}}); !errors.Is(err, ErrNoFreeVF) {
+		t.Errorf("two network interfaces by annotation alone: %v", err)
+	}
+	promise(p, resB, at(0, 1))
+	if claim, err := p.Claim(Request{Sandbox: "s", Groups: []Group{given("b", resB, 1, at(0, 1))}}); err != nil || addressesOf(claim) != "0000:01:10.1" {
+		t.Errorf("who was given an interface of the group, and comes first: %v, %v", claim, err)
+	}
 }
 
 // TestOffersWithoutLink: a network that requires a speed asks for a link.

@@ -96,11 +96,17 @@ func New(o Options) (*Kubelet, error) {
 // offered any more. A network with the resource of another plugin is that plugin's to register.
 func (k *Kubelet) Configure(node *config.Node) {
 	networks := map[string]*config.Network{}
+	var userspace []string
 	for i := range node.Networks {
-		if one := &node.Networks[i]; one.ResourceName == "" {
+		one := &node.Networks[i]
+		if one.ResourceName == "" {
 			networks[one.Resource()] = one
 		}
+		if one.Device == config.DeviceVFIO {
+			userspace = append(userspace, one.Resource())
+		}
 	}
+	k.pool.Userspace(userspace)
 	k.mutex.Lock()
 	k.networks, k.pack = networks, node.Pack
 	k.mutex.Unlock()
