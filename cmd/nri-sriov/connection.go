@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
+	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/sirupsen/logrus"
 )
 
@@ -16,7 +20,7 @@ func (d *daemon) serveRuntime(ctx context.Context, again bool) error {
 	pause := firstReconnect
 	for {
 		begun := time.Now()
-		err := d.connect(ctx)
+		err := d.connect(ctx, settingsLimit)
 		d.connected.Store(false)
 		d.plugin.Disconnected()
 		select {
@@ -45,9 +49,13 @@ func (d *daemon) serveRuntime(ctx context.Context, again bool) error {
 	}
 }
 
-// connect serves one connection. The failure policy asks runtimes that know it (NRI from 0.12.5 on) to fail a request
-// that we do not answer in time, and to keep us.
-func (d *daemon) connect(ctx context.Context) error {
+// settingsLimit is how long the runtime may take from the connection's begin to its settings, which follow the registration
+// at once; it gives itself 5 s for the one and 2 s for the other.
+const settingsLimit = 15 * time.Second
+
+// connect serves one connection, on which the runtime's settings come within a limit. The failure policy asks runtimes that
+// know it (NRI from 0.12.5 on) to fail a request that we do not answer in time, and to keep us.
+func (d *daemon) connect(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -62,15 +70,48 @@ func (d *daemon) connect(ctx context.Context) error {
 		stub.WithLogger(nriLog{d.log}),
 		stub.WithFailurePolicy(&api.FailurePolicy{FailRequest: true, KeepConnected: true}),
 		stub.WithOnClose(func() { cancel(errors.New("the connection was closed")) }),
+		stub.WithDialer(func(path string) (net.Conn, error) {
+			conn, err := net.Dial("unix", path)
+			if err == nil {
+				context.AfterFunc(ctx, func() { _ = conn.Close() }) // who gave up a stub has no other way to its connection
+			}
+			return conn, err
+		}),
 	}
 	if os.Getenv(api.PluginSocketEnvVar) == "" {
 		options = append(options, stub.WithSocketPath(d.flags.nriSocket),
 			stub.WithPluginName(d.flags.pluginName), stub.WithPluginIdx(d.flags.pluginIndex))
 	}
-	connection, err := stub.New(d.plugin, options...)
+	plugin := &settled{Plugin: d.plugin, told: make(chan struct{})}
+	connection, err := stub.New(plugin, options...)
 	if err != nil {
 		return err
 	}
 	d.plugin.SetTimeout(connection.RequestTimeout)
-	return connection.Run(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- connection.Run(ctx) }()
+	// Between registration and settings the stub waits for ever, whatever becomes of the connection and of ctx.
+	select {
+	case <-plugin.told:
+		return <-ended
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(limit):
+		return fmt.Errorf("the runtime did not send its settings within %s", limit)
+	}
+}
+
+// settled is the plugin as a stub sees it; told is closed when the runtime has sent its settings.
+type settled struct {
+	*hooks.Plugin
+	told chan struct{}
+	once sync.Once
+}
+
+// Configure is the hook of that name.
+func (s *settled) Configure(ctx context.Context, text, runtime, version string) (api.EventMask, error) {
+	defer s.once.Do(func() { close(s.told) })
+	return s.Plugin.Configure(ctx, text, runtime, version)
 }

@@ -168,7 +168,7 @@ func measuredProcess(dir string) error {
 	}
 	d.serve()
 	ended := make(chan error, 1)
-	go func() { ended <- d.connect(ctx) }()
+	go func() { ended <- d.connect(ctx, settingsLimit) }()
 	for !d.plugin.Synchronised() {
 		select {
 		case err := <-ended:
