@@ -51,7 +51,8 @@ func TestGoodNode(t *testing.T) {
 		Config: write(t, filepath.Join(dir, "config.yaml"), "apiVersion: sriov.nri.io/v1alpha1\nkind: NodeConfig\nnetworks: [{name: a}]\n"),
 		Sysfs:  tree.Dir, NRISocket: filepath.Join(dir, "nri.sock"),
 		ContainerdConfig: write(t, filepath.Join(dir, "config.toml"),
-			"version = 3\n[plugins.'io.containerd.nri.v1.nri'.default_validator]\nenable = true\nrequired_plugins = ['nri-sriov']\n"),
+			"version = 3\n[plugins.'io.containerd.nri.v1.nri'.default_validator]\nenable = true\nrequired_plugins = ['nri-sriov']\n"+
+				"tolerate_missing_plugins_annotation = 'tolerate-missing-plugins.noderesource.dev'\n"),
 	})
 	want := "ok config\nok kernel\nok PF enp1s0\nwarning VF 0 of enp1s0\nok IOMMU\nok NRI socket\nok containerd's NRI\nok required_plugins"
 	if diff := cmp.Diff(want, draw(findings)); diff != "" || Failed(findings) {
@@ -99,6 +100,8 @@ func TestContainerdSettings(t *testing.T) {
 			"ok containerd's NRI\nfailure containerd's NRI\nwarning required_plugins"},
 		{"an import wins", "version = 3\nimports = ['drop/*.toml']\n", "[plugins.'io.containerd.nri.v1.nri']\ndisable = true\n",
 			"failure containerd's NRI\nwarning required_plugins"},
+		{"locked out", "version = 3\n[plugins.'io.containerd.nri.v1.nri'.default_validator]\nenable = true\nrequired_plugins = ['nri-sriov']\n", "",
+			"ok containerd's NRI\nwarning required_plugins"},
 		{"no TOML", "version = \n", "", "warning containerd's NRI"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -116,6 +119,7 @@ func TestContainerdSettings(t *testing.T) {
 func TestContainerdMends(t *testing.T) {
 	for _, text := range []string{
 		"", "version = 2\n", "version = 3\n", "version = 4\n", "version = 2\n[plugins.'io.containerd.nri.v1.nri'.default_validator]\nrequired_plugins = ['other']\n",
+		"version = 3\n[plugins.'io.containerd.nri.v1.nri'.default_validator]\nenable = true\nrequired_plugins = ['nri-sriov']\n",
 	} {
 		dir := t.TempDir()
 		main := filepath.Join(dir, "config.toml")

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,7 +36,12 @@ type pluginTOML struct {
 type validatorTOML struct {
 	Enable          bool     `toml:"enable"`
 	RequiredPlugins []string `toml:"required_plugins"`
+	Tolerate        string   `toml:"tolerate_missing_plugins_annotation"`
 }
+
+// tolerate is the annotation of pods that start without the required plugins, as the DaemonSet's own have it. containerd
+// knows none by itself.
+const tolerate = "tolerate-missing-plugins.noderesource.dev"
 
 func checkContainerd(path string) []Finding {
 	all, err := readContainerd(path)
@@ -96,19 +102,29 @@ func checkTimeout(path, text string) Finding {
 
 // checkRequired begins the lines that it prints with those that the file lacks.
 func checkRequired(path, begin string, validator *validatorTOML) Finding {
-	if validator != nil && validator.Enable && slices.Contains(validator.RequiredPlugins, "nri-sriov") {
-		return Finding{OK, "required_plugins", "no container starts while nri-sriov is away (needs containerd 2.2 or later; those before do not read it)", ""}
-	}
-	var plugins []string
+	v := validatorTOML{}
 	if validator != nil {
-		plugins = slices.Clone(validator.RequiredPlugins)
+		v = *validator
 	}
+	problem := "pods that start while nri-sriov is away start without their VFs, and get them late"
+	if v.Enable && slices.Contains(v.RequiredPlugins, "nri-sriov") {
+		if v.Tolerate != "" {
+			return Finding{OK, "required_plugins", fmt.Sprintf("no container starts while nri-sriov is away, but in pods with the annotation %s: \"true\" "+
+				"(needs containerd 2.2 or later; those before do not read it)", v.Tolerate), ""}
+		}
+		problem = "no container starts while nri-sriov is away, also not its own where it is a DaemonSet, nor those of static pods: there is no annotation that lets them"
+	}
+	plugins := slices.Clone(v.RequiredPlugins)
 	if !slices.Contains(plugins, "nri-sriov") {
 		plugins = append(plugins, "nri-sriov")
 	}
-	lines := begin + linesOf(".default_validator", []string{"enable = true", fmt.Sprintf(`required_plugins = ["%s"]`, strings.Join(plugins, `", "`))})
-	return Finding{Warning, "required_plugins", "pods that start while nri-sriov is away start without their VFs, and get them late",
-		fmt.Sprintf("containerd 2.2 and later only: in %s or a file that it imports, say this (in the table, where it is there already), and restart containerd:\n%s", path, lines)}
+	lines := begin + linesOf(".default_validator", []string{
+		"enable = true", fmt.Sprintf(`required_plugins = ["%s"]`, strings.Join(plugins, `", "`)),
+		fmt.Sprintf("tolerate_missing_plugins_annotation = %q", cmp.Or(v.Tolerate, tolerate)),
+	})
+	return Finding{Warning, "required_plugins", problem, fmt.Sprintf("containerd 2.2 and later only: give static pods, such as those of a control plane, the annotation "+
+		"%s: \"true\" first, since they start before any DaemonSet; then, in %s or a file that it imports, say this (in the table, where it is there already), "+
+		"and restart containerd:\n%s", cmp.Or(v.Tolerate, tolerate), path, lines)}
 }
 
 // readContainerd reads the file and its imports; what comes later wins, as in containerd.
