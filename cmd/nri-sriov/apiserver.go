@@ -49,12 +49,12 @@ func (d *daemon) observeTelling(kind string, outcome queue.Outcome, err error) {
 	case err == nil:
 		log.Debug("the API server was told")
 		if outcome == queue.Told {
-			d.trouble.say("API server", nil)
+			d.trouble.say("API server, "+kind, nil)
 		}
 	case errors.Is(err, queue.ErrNotYet), fault == api.Conflict, fault == api.Missing, errors.Is(err, context.Canceled):
 		log.Debug("the API server was not told")
 	default:
-		d.trouble.say("API server", err)
+		d.trouble.say("API server, "+kind, err)
 		log.Debug("the API server was not told")
 	}
 }

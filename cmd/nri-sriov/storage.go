@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,6 +121,7 @@ type trouble struct {
 
 func newTrouble(log logrus.FieldLogger) *trouble { return &trouble{log: log, said: map[string]bool{}} }
 
+// say takes note of how it is with what, which may be a part of it, such as "API server, event".
 func (t *trouble) say(what string, err error) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
@@ -127,8 +129,8 @@ func (t *trouble) say(what string, err error) {
 		return
 	}
 	t.said[what] = err != nil
-	if err != nil {
-		t.log.WithField("what", what).WithError(err).Error(troubles[what])
+	if whole, _, _ := strings.Cut(what, ", "); err != nil {
+		t.log.WithField("what", what).WithError(err).Error(troubles[whole])
 	} else {
 		t.log.WithField("what", what).Info("is well again")
 	}

@@ -199,8 +199,16 @@ func (r *Reporter) Ended(sandbox attach.Sandbox) {
 	}
 }
 
-// Withdrawn takes the entries of a pod away whose VFs a person has released while it lives.
-func (r *Reporter) Withdrawn(sandbox attach.Sandbox) { r.put(keyOf(sandbox), sandbox, nil) }
+// Withdrawn takes the entries of a pod away whose VFs a person has released while it lives. Those of a newer sandbox of the
+// pod stay.
+func (r *Reporter) Withdrawn(sandbox attach.Sandbox) {
+	key := keyOf(sandbox)
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if newer, ok := r.pods[key]; sandbox.Name != "" && (!ok || newer.sandbox == sandbox.ID) {
+		r.put(key, sandbox, nil)
+	}
+}
 
 // Lost says that a VF is gone from under its pod.
 func (r *Reporter) Lost(sandbox attach.Sandbox, one attach.Attachment) {

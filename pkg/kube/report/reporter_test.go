@@ -112,6 +112,22 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestWithdrawnFromAnOlderSandbox: what the pod's new sandbox has stays shown.
+func TestWithdrawnFromAnOlderSandbox(t *testing.T) {
+	r := newRoom(t)
+	r.PutPod("prod", "web", "uid-web", nil)
+	older := sandboxOf("web")
+	older.ID = "older"
+	r.Settled(attached("web", 1))
+	r.told()
+	shown := r.Annotation("prod", "web", status.Annotation)
+	r.Withdrawn(older)
+	r.told()
+	if is := r.Annotation("prod", "web", status.Annotation); is == "" || is != shown {
+		t.Errorf("it showed %s and shows %s", shown, is)
+	}
+}
+
 // TestFailedAttach: an Event says why, what was shown goes, and repetitions ask for nothing more.
 func TestFailedAttach(t *testing.T) {
 	r := newRoom(t)
