@@ -177,7 +177,7 @@ func TestDaemonSet(t *testing.T) {
 	if set.Spec.Template.Annotations["tolerate-missing-plugins.noderesource.dev"] != "true" {
 		t.Error("with required_plugins the daemon waits for itself")
 	}
-	if pod.PriorityClassName != "system-node-critical" || set.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable.String() != "1" ||
+	if pod.PriorityClassName != "system-node-critical" || set.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable.String() != "10%" ||
 		*pod.TerminationGracePeriodSeconds <= 40 {
 		t.Error("it is not updated as pods on the node need it")
 	}
