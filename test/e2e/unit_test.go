@@ -15,17 +15,22 @@ import (
 	"github.com/nri-sriov/nri-sriov/test/e2e/lab"
 )
 
-// TestUnit is about the limits that systemd sets the daemon by the unit of configs/.
+// TestUnit is about the limits that systemd sets the daemon by the unit of configs/. With NRI_SRIOV_LAB_LONG it is also run without
+// each one of its capabilities.
 func TestUnit(t *testing.T) {
 	t.Parallel()
 	all := boot(t, lab.Options{HugePages: 64}).runtime(t, lab.ContainerdOptions{})
 	for _, test := range []struct {
 		name string
 		run  func(*subject)
+		long bool
 	}{
-		{"InForce", limitsInForce}, {"Denied", denied}, {"NamespacesEnd", namespacesEnd}, {"StartedAgain", startedAgain},
-		{"Reloaded", reloaded}, {"EachCapability", eachCapability},
+		{"InForce", limitsInForce, false}, {"Denied", denied, false}, {"NamespacesEnd", namespacesEnd, false},
+		{"StartedAgain", startedAgain, false}, {"Reloaded", reloaded, false}, {"EachCapability", eachCapability, true},
 	} {
+		if test.long && !long() {
+			continue
+		}
 		t.Run(test.name, func(t *testing.T) {
 			s := &subject{bench: all.bench, T: t, config: strings.Replace(dpdkConfig, "networks:\n", "networks:\n  - {name: probed, ipam: {type: probe}, required: [CUSTOM_COLD]}\n", 1)}
 			s.startWarm()
