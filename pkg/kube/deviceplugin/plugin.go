@@ -73,6 +73,8 @@ type Plugin struct {
 	resources []string
 	// changed is closed, and made anew, at each change of the source.
 	changed chan struct{}
+	// changes counts them.
+	changes uint64
 	// served are the servers as Run has them.
 	served map[string]*server
 
@@ -111,15 +113,51 @@ func (p *Plugin) look() {
 func (p *Plugin) Changed() {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.change()
 }
 
-// nextChange is closed at the next change.
-func (p *Plugin) nextChange() <-chan struct{} {
+func (p *Plugin) change() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+	p.changes++
+}
+
+// nextChange is closed at the next change; number is that of the last one.
+func (p *Plugin) nextChange() (next <-chan struct{}, number uint64) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	return p.changed
+	return p.changed, p.changes
+}
+
+const (
+	// othersTime bounds the wait for the other resources' news; takeIn is how long the kubelet is given to take them in, which it
+	// does not confirm.
+	othersTime = 250 * time.Millisecond
+	takeIn     = 20 * time.Millisecond
+)
+
+// tellOthers has the kubelet told of what a resource's pod was just given, by the resources that share it, before it goes on
+// and chooses for the next one.
+func (p *Plugin) tellOthers(ctx context.Context, resource string) {
+	p.mutex.Lock()
+	p.change()
+	number, others := p.changes, maps.Clone(p.served)
+	p.mutex.Unlock()
+	delete(others, resource)
+	if len(others) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, othersTime)
+	defer cancel()
+	for _, one := range others {
+		for one.watched() && one.told.Load() < number && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(takeIn):
+	}
 }
 
 // Registered tells whether the kubelet that is there counts a resource: it does while it watches the devices.
@@ -168,11 +206,12 @@ func (p *Plugin) Run(ctx context.Context) {
 func (p *Plugin) patience() time.Duration {
 	least := p.times.Look
 	for _, one := range p.servers {
-		if !one.watched() && !one.registered.IsZero() {
-			least = min(least, time.Until(one.registered.Add(p.times.Watch)))
+		left := time.Until(one.registered.Add(p.times.Watch))
+		if !one.watched() && left > 0 { // one that is overdue has just been tried
+			least = min(least, left)
 		}
 	}
-	return max(least, 0)
+	return least
 }
 
 // wake is what ends a wait.
@@ -267,6 +306,7 @@ func (p *Plugin) ensure(ctx context.Context, resource string) error {
 			return fmt.Errorf("serve %s: %w", resource, err)
 		}
 		p.servers[resource] = one
+		p.publish()
 	}
 	// A kubelet that watches is not registered with again, for which it would refuse us. One that is not heard of comes soon.
 	if one.watched() || time.Since(one.registered) < p.times.Watch {

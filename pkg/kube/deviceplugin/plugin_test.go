@@ -228,6 +228,26 @@ func TestKubeletRefuses(t *testing.T) {
 	b.devices(asSet)
 }
 
+// TestRefusalLongAfterRegistration: the pauses between the tries grow as always.
+func TestRefusalLongAfterRegistration(t *testing.T) {
+	b := newBench(t)
+	b.Serve([]string{public})
+	b.run()
+	b.kubelet.Start()
+	b.kubelet.Eventually("1", func() string { return fmt.Sprint(b.kubelet.Lists(public)) })
+	time.Sleep(1100 * time.Millisecond) // longer than Watch
+	b.kubelet.Refuse(errors.New("not now"))
+	b.kubelet.Drop(public)
+	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.kubelet.Refused() > 1) })
+	before := b.kubelet.Refused()
+	time.Sleep(200 * time.Millisecond)
+	if again := b.kubelet.Refused() - before; again > 20 {
+		t.Errorf("it has come %d times again, with pauses of 20 ms", again)
+	}
+	b.kubelet.Refuse(nil)
+	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.Registered(public)) })
+}
+
 // TestSocketIsRemoved by somebody: the kubelet's connection lives, and a restarted one could not come back to it.
 func TestSocketIsRemoved(t *testing.T) {
 	b := newBench(t)

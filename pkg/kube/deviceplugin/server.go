@@ -33,6 +33,8 @@ type server struct {
 	registered time.Time
 	// watches are the kubelet's questions for the devices that are open: more than one only in a moment between two kubelets.
 	watches atomic.Int32
+	// told is the number of the last change that was told, or needed not be.
+	told    atomic.Uint64
 	socket  os.FileInfo
 	grpc    *grpc.Server
 	stopped chan struct{}
@@ -116,7 +118,7 @@ func (s *server) ListAndWatch(_ *v1beta1.Empty, stream grpc.ServerStreamingServe
 		s.plugin.look() // a kubelet that has gone comes back
 	}()
 	for first := true; ; first = false {
-		changed := s.plugin.nextChange() // before it is looked, so that no change is missed
+		changed, number := s.plugin.nextChange() // before it is looked, so that no change is missed
 		devices := s.plugin.source.Devices(s.resource)
 		if first || !slices.Equal(devices, last) {
 			if err := stream.Send(&v1beta1.ListAndWatchResponse{Devices: told(devices)}); err != nil {
@@ -124,6 +126,7 @@ func (s *server) ListAndWatch(_ *v1beta1.Empty, stream grpc.ServerStreamingServe
 			}
 			last = devices
 		}
+		s.told.Store(number)
 		select {
 		case <-changed:
 		case <-s.stopped:
@@ -153,8 +156,9 @@ func told(devices []Device) []*v1beta1.Device {
 	return list
 }
 
-// Allocate is told what containers are given. They get their VFs otherwise, so that all they are granted is a note.
-func (s *server) Allocate(_ context.Context, request *v1beta1.AllocateRequest) (*v1beta1.AllocateResponse, error) {
+// Allocate is told what containers are given. They get their VFs otherwise, so that all they are granted is a note. The answer
+// comes when the resources that share them have been told of.
+func (s *server) Allocate(ctx context.Context, request *v1beta1.AllocateRequest) (*v1beta1.AllocateResponse, error) {
 	answer := &v1beta1.AllocateResponse{}
 	for _, container := range request.GetContainerRequests() {
 		annotations, err := s.plugin.source.Allocate(s.resource, container.GetDevicesIds())
@@ -163,6 +167,7 @@ func (s *server) Allocate(_ context.Context, request *v1beta1.AllocateRequest) (
 		}
 		answer.ContainerResponses = append(answer.ContainerResponses, &v1beta1.ContainerAllocateResponse{Annotations: annotations})
 	}
+	s.plugin.tellOthers(ctx, s.resource)
 	return answer, nil
 }
 

@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -230,6 +231,21 @@ func TestSameSecond(t *testing.T) {
 	b.eventually("-", "+")
 	if _, err := claim(b.pool, "second", gave(resB, only)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSharedVFIsToldBeforeTheAnswer: the kubelet chooses for a pod's second resource right after its first.
+func TestSharedVFIsToldBeforeTheAnswer(t *testing.T) {
+	for range 10 {
+		b, stop := newBench(t, 1, 1)
+		b.eventually("+", "+")
+		if _, _, err := b.kubelet.Admit("prod/both", "app", resA, 1); err != nil {
+			t.Fatal(err)
+		}
+		if ids, _, err := b.kubelet.Admit("prod/both", "app", resB, 1); !errors.Is(err, kubetest.ErrNone) {
+			t.Fatalf("the node's only VF, which the pod was given for a, is given to it for b: %v, %v", ids, err)
+		}
+		stop()
 	}
 }
 

@@ -35,6 +35,7 @@ type Kubelet struct {
 	// order is that of their admission.
 	order   []string
 	refuse  error
+	refused int
 	noGet   bool
 	hold    chan struct{}
 	twice   map[string]bool
@@ -169,6 +170,7 @@ func (r *registration) Register(_ context.Context, request *plugin.RegisterReque
 	defer k.mutex.Unlock()
 	switch {
 	case k.refuse != nil:
+		k.refused++
 		return nil, k.refuse
 	case request.GetVersion() != "v1beta1" || !request.GetOptions().GetGetPreferredAllocationAvailable():
 		return nil, fmt.Errorf("not as it should be: %v", request)
@@ -233,6 +235,13 @@ func (k *Kubelet) Refuse(err error) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	k.refuse = err
+}
+
+// Refused counts the registrations that were refused.
+func (k *Kubelet) Refused() int {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	return k.refused
 }
 
 // Devices draws what is known of a resource, one device a line.
