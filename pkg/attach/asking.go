@@ -36,7 +36,13 @@ func (a *Attacher) asked(ctx context.Context, e *entry) error {
 
 // answer asks, and takes the answer over.
 func (a *Attacher) answer(ctx context.Context, e *entry) error {
-	wants, err := e.ask(ctx)
+	a.mutex.Lock()
+	ask := e.ask
+	a.mutex.Unlock()
+	if ask == nil {
+		return nil // a list of the runtime's came meanwhile, of a node without kubelet
+	}
+	wants, err := ask(ctx)
 	if err != nil {
 		return err
 	}

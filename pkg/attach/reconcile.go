@@ -15,6 +15,8 @@ type Live struct {
 	Isolate bool
 	// Ask is who knows what the sandbox is to have; nil where Wants say it.
 	Ask Question
+	// Refused tells that what it asks for cannot be had now: one that is not known is left alone.
+	Refused bool
 }
 
 // Reconcile takes the runtime's list of sandboxes: what was cut short is finished, pods that started while the daemon
@@ -31,7 +33,7 @@ func (a *Attacher) Reconcile(live []Live) map[string]error {
 	}
 	refused := map[string]error{}
 	for _, one := range live {
-		if len(one.Wants) == 0 && one.Ask == nil {
+		if one.Refused || len(one.Wants) == 0 && one.Ask == nil {
 			continue
 		}
 		if err := a.attachLate(one); err != nil {

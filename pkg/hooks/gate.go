@@ -50,6 +50,9 @@ func (p *Plugin) admit(ctx context.Context, f sandboxFacts, node *Node, containe
 	if err != nil || !f.asks && len(attachments) == 0 {
 		return nil, err
 	}
+	if attachments, err = forInit(f, container, attachments); err != nil {
+		return nil, err
+	}
 	return inTime(ctx, func() (*api.ContainerAdjustment, error) { return adjust(node, f.id, container, attachments) })
 }
 

@@ -34,39 +34,87 @@ func isGiven(container *api.Container) bool {
 	return false
 }
 
-// checkGiven refuses a container that was given what its pod does not have.
-func checkGiven(container *api.Container, attachments []attach.Attachment) error {
+// present is a VF that the kubelet gave a container, by the note that came with it.
+type present struct{ network, id string }
+
+func presentsOf(container *api.Container) []present {
+	var all []present
 	for _, key := range slices.Sorted(maps.Keys(container.GetAnnotations())) {
 		network, ok := strings.CutPrefix(key, config.GivenAnnotation)
 		if !ok {
 			continue
 		}
 		for id := range strings.SplitSeq(container.GetAnnotations()[key], ",") {
-			if !slices.ContainsFunc(attachments, func(one attach.Attachment) bool { return one.Network == network && one.Address.String() == id }) {
-				return fmt.Errorf("network %q: the kubelet gave container %s the VF %s, and its pod has not got it: the kubelet does not tell of "+
-					"what it gave to init containers alone; have a container ask for as many %s%s as the init container",
-					network, printable(container.GetName()), printable(id), config.ResourcePrefix, network)
-			}
+			all = append(all, present{network, id})
 		}
 	}
-	return nil
+	return all
+}
+
+func (p present) is(one attach.Attachment) bool {
+	return one.Network == p.network && one.Address.String() == p.id
+}
+
+// notGot finds what a container was given and its pod does not have.
+func notGot(container *api.Container, attachments []attach.Attachment) (present, bool) {
+	all := presentsOf(container)
+	at := slices.IndexFunc(all, func(p present) bool { return !slices.ContainsFunc(attachments, p.is) })
+	if at < 0 {
+		return present{}, false
+	}
+	return all[at], true
+}
+
+// forInit lets a container use what it was given where the pod says nothing of who may: the kubelet names the containers, but
+// for those of them that are init containers, whose VFs others get after them.
+func forInit(f sandboxFacts, container *api.Container, attachments []attach.Attachment) ([]attach.Attachment, error) {
+	all := presentsOf(container)
+	if len(all) == 0 {
+		return attachments, nil
+	}
+	var pod request.Pod
+	if f.asks {
+		var err error
+		if pod, err = parse(f); err != nil {
+			return nil, err
+		}
+	}
+	attachments = slices.Clone(attachments)
+	for i, one := range attachments {
+		named := slices.ContainsFunc(pod.Groups, func(g request.Group) bool { return g.Network == one.Network })
+		given := slices.ContainsFunc(all, func(p present) bool { return p.is(one) })
+		if given && !named && !one.UsableBy(container.GetName()) {
+			attachments[i].Containers = append(slices.Clone(one.Containers), container.GetName())
+		}
+	}
+	return attachments, nil
 }
 
 // admitGiven lets a container through that has what the kubelet gave it. One that has not may be that of a pod which the
 // kubelet did not know yet when it was asked. It does now, since it starts the container: where it answers otherwise and
 // no container of the pod runs, the pod is served anew.
 func (p *Plugin) admitGiven(ctx context.Context, f sandboxFacts, node *Node, container *api.Container, attachments []attach.Attachment) error {
-	err := checkGiven(container, attachments)
-	if err == nil {
+	lacks, is := notGot(container, attachments)
+	if !is {
 		return node.Attacher.Admit(f.id, attachments)
 	}
+	err := fmt.Errorf("network %q: the kubelet gave container %s the VF %s, and its pod has not got it", lacks.network, printable(container.GetName()), printable(lacks.id))
+	alone := fmt.Errorf("%w: the kubelet does not tell of what it gave to init containers alone; have a container ask for as many %s%s as the init container",
+		err, config.ResourcePrefix, lacks.network)
 	if len(attachments) == 0 {
-		return err // it is asked anew in any case
+		return alone // it is asked anew in any case
 	}
-	if now, unanswered := p.question(f)(ctx); unanswered == nil && node.Attacher.Correct(f.id, now) {
+	now, unanswered := p.question(f)(ctx)
+	gave := slices.ContainsFunc(now, func(want attach.Want) bool {
+		return slices.ContainsFunc(want.From, func(address vf.PCIAddress) bool { return address.String() == lacks.id })
+	})
+	switch {
+	case unanswered == nil && node.Attacher.Correct(f.id, now):
 		return attach.ErrCorrected
+	case gave:
+		return fmt.Errorf("%w: a container of the pod was started before the kubelet told of it, and what that one has cannot be taken away: delete the pod", err)
 	}
-	return err
+	return alone
 }
 
 // question is what is asked about a pod, off the hooks.
@@ -103,7 +151,22 @@ func giftsOf(devices []podresources.Device, node *config.Node) (gifts, error) {
 		}
 		given[one.Resource][address] = append(given[one.Resource][address], one.Container)
 	}
-	return given, nil
+	return given, given.twice()
+}
+
+// twice says which VF was given for two resources: no pod can have it as both.
+func (g gifts) twice() error {
+	before := map[vf.PCIAddress]string{}
+	for _, resource := range slices.Sorted(maps.Keys(g)) {
+		for _, address := range g.addresses(resource) {
+			if other := before[address]; other != "" {
+				return because{fmt.Errorf("the kubelet gave the pod the VF %s for %s and for %s: the node has not enough for both: delete the pod, "+
+					"or keep the networks' VFs apart by traits or vfs", address, other, resource), NoFreeVF}
+			}
+			before[address] = resource
+		}
+	}
+	return nil
 }
 
 func (g gifts) addresses(resource string) []vf.PCIAddress {

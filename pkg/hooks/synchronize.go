@@ -62,19 +62,17 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, given map[string]
 // liveOf is a sandbox of the runtime's list with what it is to have.
 func (p *Plugin) liveOf(node *Node, f sandboxFacts) attach.Live {
 	one := attach.Live{Sandbox: f.sandbox(node)}
-	var err error
-	if f.asks {
+	err := f.check()
+	if err == nil && node.Kubelet != nil {
+		one.Ask = p.question(f) // also where it is refused: another config may grant it what the kubelet gave it
+	}
+	if err == nil && f.asks {
 		one.Wants, one.Isolate, err = wantsOf(f, node)
-	} else {
-		err = f.check()
 	}
 	if err != nil {
+		one.Refused = true
 		p.logOf(f).WithError(err).Warn("pod asks for what it cannot have")
 		p.refused(f, "", err)
-		return one
-	}
-	if node.Kubelet != nil {
-		one.Ask = p.question(f)
 	}
 	return one
 }

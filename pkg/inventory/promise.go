@@ -37,6 +37,9 @@ func (p *Pool) Promise(all map[vf.PCIAddress][]string, now ...vf.PCIAddress) {
 		}
 		one.promises = slices.Clone(all[address])
 		one.awaited = one.awaited && len(one.promises) > 0
+		if one.via == unknownWay && one.taken() && len(one.promises) > 0 && !one.awaited {
+			one.via = one.promises[0] // what the record does not tell, and what a kubelet may forget for a while after its start
+		}
 		switch {
 		case one.idle() && len(one.promises) > 0:
 			one.Reason = one.promise()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -28,9 +29,9 @@ type Times struct {
 	Again, MaxAgain time.Duration
 	// Unknown is how long the kubelet has to say that it knows no such pod before that counts as one of somebody else's.
 	Unknown time.Duration
-	// Empty is how long the kubelet has to say that it has no pod at all before that is believed: one that has just started
-	// answers before it has heard of its pods.
-	Empty time.Duration
+	// Fresh is how long a kubelet, since it was seen first, is not believed that there are no other pods than it tells of: one
+	// that has just started answers before it has heard of its pods, and of static pods first.
+	Fresh time.Duration
 	// Plugin are those of the device plugin.
 	Plugin deviceplugin.Times
 }
@@ -39,7 +40,7 @@ type Times struct {
 func DefaultTimes() Times {
 	return Times{
 		Poll: 10 * time.Second, Soon: time.Second, Again: 50 * time.Millisecond, MaxAgain: time.Second,
-		Unknown: 2 * time.Second, Empty: 10 * time.Second, Plugin: deviceplugin.DefaultTimes(),
+		Unknown: 2 * time.Second, Fresh: 10 * time.Second, Plugin: deviceplugin.DefaultTimes(),
 	}
 }
 
@@ -60,6 +61,7 @@ type Kubelet struct {
 	ready  func() bool
 	times  Times
 	log    logrus.FieldLogger
+	path   string
 	client *podresources.Client
 	plugin *deviceplugin.Plugin
 
@@ -73,8 +75,9 @@ type Kubelet struct {
 	twice int
 	// told tells that there was a list of what pods have since the daemon's start.
 	told bool
-	// emptySince is when the kubelet began to say that it has no pod at all; zero when it has some.
-	emptySince time.Time
+	// socket is that of the kubelet which answered last, and since when it is that one.
+	socket os.FileInfo
+	since  time.Time
 	// turn has a place for the one who asks for the list: an answer must not overtake the answer to an earlier question.
 	turn chan struct{}
 }
@@ -83,11 +86,12 @@ var _ deviceplugin.Source = (*Kubelet)(nil)
 
 // New makes a Kubelet that offers nothing until Configure.
 func New(o Options) (*Kubelet, error) {
-	client, err := podresources.New(podresources.Socket(o.Dir))
+	path := podresources.Socket(o.Dir)
+	client, err := podresources.New(path)
 	if err != nil {
 		return nil, err
 	}
-	k := &Kubelet{pool: o.Pool, ready: o.Ready, times: o.Times, log: o.Log, client: client, ledger: ledger{}, turn: make(chan struct{}, 1)}
+	k := &Kubelet{pool: o.Pool, ready: o.Ready, times: o.Times, log: o.Log, path: path, client: client, ledger: ledger{}, turn: make(chan struct{}, 1)}
 	k.plugin = deviceplugin.New(deviceplugin.Dir(o.Dir), k, o.Times.Plugin, o.Log)
 	return k, nil
 }
@@ -150,7 +154,7 @@ func (k *Kubelet) follow(ctx context.Context) {
 // question without answer is asked again soon.
 func (k *Kubelet) poll(ctx context.Context) {
 	for last := (time.Time{}); ; {
-		if now := time.Now(); now.Sub(last) >= k.times.Poll || k.pool.Promised() {
+		if now := time.Now(); now.Sub(last) >= k.times.Poll || k.pool.Promised() || k.fresh(now) {
 			if k.refresh(ctx) == nil {
 				last = now
 			}
@@ -190,7 +194,8 @@ func (k *Kubelet) list(ctx context.Context, needless func() bool) error {
 		return err
 	}
 	k.mute = false
-	if !k.believed(pods, asked) {
+	k.meet(asked)
+	if len(pods) == 0 && k.isFresh(asked) {
 		return errNoPods
 	}
 	k.told = true
@@ -201,16 +206,22 @@ func (k *Kubelet) list(ctx context.Context, needless func() bool) error {
 // errNoPods says that a list was not taken over.
 var errNoPods = errors.New("the kubelet knows of no pod at all yet, as one that has just started")
 
-// believed tells whether a list that was asked for at a time is what pods have; the caller holds the mutex.
-func (k *Kubelet) believed(pods []podresources.Pod, asked time.Time) bool {
-	if len(pods) > 0 {
-		k.emptySince = time.Time{}
-		return true
+// meet takes note of who has just answered: a kubelet makes its socket anew when it starts. The caller holds the mutex.
+func (k *Kubelet) meet(asked time.Time) {
+	socket, err := os.Stat(k.path)
+	if err != nil || k.socket != nil && os.SameFile(socket, k.socket) && socket.ModTime().Equal(k.socket.ModTime()) {
+		return
 	}
-	if k.emptySince.IsZero() {
-		k.emptySince = asked
-	}
-	return asked.Sub(k.emptySince) >= k.times.Empty
+	k.socket, k.since = socket, asked
+}
+
+// isFresh tells whether the kubelet may not know all of its pods yet; the caller holds the mutex.
+func (k *Kubelet) isFresh(now time.Time) bool { return now.Sub(k.since) < k.times.Fresh }
+
+func (k *Kubelet) fresh(now time.Time) bool {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	return k.isFresh(now)
 }
 
 // wasTold tells whether there was a list already.
@@ -229,6 +240,9 @@ func (k *Kubelet) takeOver(pods []podresources.Pod, asked time.Time) {
 				list[address] = append(list[address], one.Resource)
 			}
 		}
+	}
+	if !k.isFresh(asked) {
+		k.ledger.drop(list, asked)
 	}
 	k.ledger.retain(list, asked)
 	k.pool.Promise(k.ledger.resources())

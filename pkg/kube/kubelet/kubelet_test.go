@@ -326,37 +326,46 @@ func TestKubeletIsRestarted(t *testing.T) {
 	}
 }
 
-// TestKubeletThatKnowsNoPodYet: what it gave away stays so until it has had the time to hear of its pods.
-func TestKubeletThatKnowsNoPodYet(t *testing.T) {
-	times := quickTimes()
-	times.Empty = 500 * time.Millisecond
-	b, _ := newBenchWith(t, 1, 1, times)
-	b.eventually("+", "+")
-	ids, _, err := b.kubelet.Admit("prod/web", "app", resA, 1)
-	if err != nil {
-		t.Fatal(err)
+// TestKubeletThatKnowsNotAllPodsYet: what it gave away stays so until it has had the time to hear of its pods; of static ones it
+// hears first.
+func TestKubeletThatKnowsNotAllPodsYet(t *testing.T) {
+	for _, static := range []bool{false, true} {
+		times := quickTimes()
+		times.Fresh = time.Second
+		b, _ := newBenchWith(t, 1, 1, times)
+		b.eventually("+", "+")
+		ids, _, err := b.kubelet.Admit("prod/web", "app", resA, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.listed(ids[0])
+		time.Sleep(times.Fresh) // until it would be believed
+		b.kubelet.Stop()
+		begun := time.Now()
+		b.kubelet.End("prod/web")
+		if static {
+			b.kubelet.Give("kube-system/static", "app", "")
+		}
+		b.kubelet.Start()
+		asked := b.kubelet.Asked("List")
+		b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.kubelet.Asked("List") > asked+2) })
+		if promised := b.Promised(); !promised && time.Since(begun) < times.Fresh {
+			t.Fatal("a kubelet that has just started was believed at once")
+		}
+		b.kubelet.Give("prod/web", "app", resA, ids...)
+		time.Sleep(times.Fresh + 100*time.Millisecond)
+		if !b.Promised() {
+			t.Fatal("it is forgotten that the kubelet told of the pod again")
+		}
+		b.kubelet.End("prod/web")
+		b.eventually("+", "+")
 	}
-	b.listed(ids[0])
-	asked := b.kubelet.Asked("List")
-	begun := time.Now()
-	b.kubelet.End("prod/web")
-	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.kubelet.Asked("List") > asked+2) })
-	if promised := b.Promised(); !promised && time.Since(begun) < times.Empty {
-		t.Fatal("a list without any pod was believed at once")
-	}
-	b.kubelet.Give("prod/web", "app", resA, ids...)
-	time.Sleep(times.Empty + 50*time.Millisecond)
-	if !b.Promised() {
-		t.Fatal("it is forgotten that the kubelet told of the pod again")
-	}
-	b.kubelet.End("prod/web")
-	b.eventually("+", "+")
 }
 
 // TestFirstListWithoutPods is none: at boot, who comes for what was free must not get what the kubelet gave to another.
 func TestFirstListWithoutPods(t *testing.T) {
 	times := quickTimes()
-	times.Empty = time.Hour
+	times.Fresh = time.Hour
 	b, _ := newBenchWith(t, 1, 2, times)
 	asked := b.kubelet.Asked("List")
 	b.kubelet.Eventually("true", func() string { return fmt.Sprint(b.kubelet.Asked("List") > asked+1) })

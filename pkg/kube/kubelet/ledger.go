@@ -46,9 +46,9 @@ func (l ledger) confirm(address vf.PCIAddress, resource string, now time.Time) {
 	l[address] = append(l[address], promise{resource: resource, given: now, listed: true})
 }
 
-// retain takes over the list of all that pods have, which was asked for at a time. What is not in it and was not given
-// away just now is given back.
-func (l ledger) retain(list map[vf.PCIAddress][]string, asked time.Time) {
+// drop gives back what is not in the list of all that pods have, which was asked for at a time, and was not given away just
+// before.
+func (l ledger) drop(list map[vf.PCIAddress][]string, asked time.Time) {
 	for address, promises := range l {
 		l[address] = slices.DeleteFunc(promises, func(one promise) bool {
 			gone := !slices.Contains(list[address], one.resource)
@@ -58,6 +58,10 @@ func (l ledger) retain(list map[vf.PCIAddress][]string, asked time.Time) {
 			delete(l, address)
 		}
 	}
+}
+
+// retain takes over what a list, which was asked for at a time, tells.
+func (l ledger) retain(list map[vf.PCIAddress][]string, asked time.Time) {
 	for _, address := range slices.SortedFunc(maps.Keys(list), vf.PCIAddress.Compare) {
 		for _, resource := range slices.Sorted(slices.Values(list[address])) {
 			// What was given again after the question may be another pod's, of whom the list does not tell.

@@ -214,7 +214,7 @@ func TestRandomPods(t *testing.T) {
 		clear(n.pods)
 		n.list()
 		n.mutex.Lock()
-		n.ledger.retain(nil, time.Now().Add(2*startTime)) // what was given and never told of
+		n.ledger.drop(nil, time.Now().Add(2*startTime)) // what was given and never told of
 		pool.Promise(n.ledger.resources())
 		n.mutex.Unlock()
 		n.check()
