@@ -167,6 +167,40 @@ func TestRefusedAnswerIsAskedAnew(t *testing.T) {
 	b.promise()
 }
 
+// TestRefusedSandboxKeepsItsQuestion: a config that refuses a pod for a while does not have it served from what is free.
+func TestRefusedSandboxKeepsItsQuestion(t *testing.T) {
+	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
+	b.mustAttach("other", want(200, "net1"))
+	b.promise(0)
+	o := newOracle()
+	for range cap(o.answer) {
+		o.answer <- []attach.Want{from(0, "net1")}
+	}
+	if err := b.AttachAsking(sandbox("a"), nil, false, o.ask); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Ready(t.Context(), "a"); !errors.Is(err, inventory.ErrNotToBeHad) {
+		t.Fatalf("the gate says %v", err)
+	}
+	refused := []attach.Live{
+		{Sandbox: sandbox("other"), Wants: []attach.Want{want(200, "net1")}}, {Sandbox: sandbox("a"), Ask: o.ask, Refused: true},
+		{Sandbox: sandbox("stranger"), Ask: o.ask, Refused: true},
+	}
+	if late := b.Reconcile(refused); len(late) != 0 || b.Known("stranger") {
+		t.Errorf("%v, known: %v", late, b.Known("stranger"))
+	}
+	b.Revise("a", []attach.Want{want(100, "net1")}, false)
+	if got, err := b.Ready(t.Context(), "a"); err == nil {
+		t.Fatalf("it is served without the kubelet: %+v", got)
+	}
+	b.Release("other")
+	b.gone("other")
+	if got := b.mustReady("a"); got[0].Address != attachtest.VFAddress(0, 0) {
+		t.Errorf("%+v", got)
+	}
+	b.promise()
+}
+
 // TestCorrectedAnswer: what a sandbox has by an answer is given back when it is another by now, while none of its containers
 // can run; then it is asked anew.
 func TestCorrectedAnswer(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -302,11 +303,21 @@ func TestKubeletThatDidNotKnowThePod(t *testing.T) {
 	}
 	had := c.tries(t, running, container("first", nil))
 	annotations = c.give("running", "app", resA, map[string]int{"net1 a 0": 1, "net1 a 1": 0}[had])
-	if got := c.tries(t, running, container("app", annotations)); !strings.Contains(got, "its pod has not got it") {
+	if got := c.tries(t, running, container("app", annotations)); !strings.Contains(got, "its pod has not got it") || !strings.Contains(got, "delete the pod") {
 		t.Error(got)
 	}
 	if got := c.tries(t, running, container("first", nil)); got != had {
 		t.Errorf("the container that runs had %s, and %s", had, got)
+	}
+}
+
+// TestSameVFForTwoNetworksOfAPod: it cannot wait for itself.
+func TestSameVFForTwoNetworksOfAPod(t *testing.T) {
+	c := newCluster(t, 2)
+	both := c.give("web", "app", resA, 1)
+	maps.Copy(both, c.give("web", "app", resB, 1))
+	if got := c.gets(t, named("web", ""), container("app", both)); !strings.Contains(got, "0000:01:10.1 for sriov.nri.io/a and for sriov.nri.io/b") || !strings.Contains(got, "delete the pod") {
+		t.Error(got)
 	}
 }
 
