@@ -202,6 +202,7 @@ func (a *Attacher) settle(e *entry, err error, settled chan struct{}) (ns *vf.Na
 		e.phase = without
 		e.letGo()
 		delete(a.entries, e.sandbox.ID)
+		a.observer.ended(e.sandbox)
 	case a.ctx.Err() != nil:
 		e.letGo() // the daemon ends; the next one goes on from the journal
 	default:
