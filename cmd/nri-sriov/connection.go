@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
-	"github.com/nri-sriov/nri-sriov/pkg/hooks"
 	"github.com/sirupsen/logrus"
 )
 
@@ -56,14 +54,21 @@ const settingsLimit = 15 * time.Second
 // connect serves one connection, on which the runtime's settings come within a limit. The failure policy asks runtimes that
 // know it (NRI from 0.12.5 on) to fail a request that we do not answer in time, and to keep us.
 func (d *daemon) connect(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ending, end := context.WithCancel(ctx)
+	defer end()
+	plugin := &session{Plugin: d.plugin, ending: ending, told: make(chan struct{})}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	go func() {
 		select {
 		case err := <-d.failed:
 			d.failed <- err
+			end()
+			plugin.quiesce()
 			cancel(err)
-		case <-ctx.Done():
+		case <-ending.Done():
+			plugin.quiesce()
+			cancel(context.Cause(ending))
 		}
 	}()
 	options := []stub.Option{
@@ -82,7 +87,6 @@ func (d *daemon) connect(ctx context.Context, limit time.Duration) error {
 		options = append(options, stub.WithSocketPath(d.flags.nriSocket),
 			stub.WithPluginName(d.flags.pluginName), stub.WithPluginIdx(d.flags.pluginIndex))
 	}
-	plugin := &settled{Plugin: d.plugin, told: make(chan struct{})}
 	connection, err := stub.New(plugin, options...)
 	if err != nil {
 		return err
@@ -101,17 +105,4 @@ func (d *daemon) connect(ctx context.Context, limit time.Duration) error {
 	case <-time.After(limit):
 		return fmt.Errorf("the runtime did not send its settings within %s", limit)
 	}
-}
-
-// settled is the plugin as a stub sees it; told is closed when the runtime has sent its settings.
-type settled struct {
-	*hooks.Plugin
-	told chan struct{}
-	once sync.Once
-}
-
-// Configure is the hook of that name.
-func (s *settled) Configure(ctx context.Context, text, runtime, version string) (api.EventMask, error) {
-	defer s.once.Do(func() { close(s.told) })
-	return s.Plugin.Configure(ctx, text, runtime, version)
 }
