@@ -81,7 +81,7 @@ type Plugin struct {
 	// servers belong to Run.
 	servers map[string]*server
 	// kubelet is the socket with which the servers are registered.
-	kubelet socketID
+	kubelet SocketID
 	failed  string
 }
 
@@ -275,7 +275,7 @@ func (p *Plugin) converge(ctx context.Context) error {
 			delete(p.servers, resource)
 		}
 	}
-	kubelet, err := idOf(filepath.Join(p.dir, kubeletSocket))
+	kubelet, err := SocketOf(filepath.Join(p.dir, kubeletSocket))
 	if err != nil || p.kubelet != kubelet {
 		for _, one := range p.servers {
 			one.registered = time.Time{}
@@ -324,18 +324,19 @@ func (p *Plugin) ensure(ctx context.Context, resource string) error {
 	return nil
 }
 
-// socketID tells a socket from a later one of its name, which may have the same number.
-type socketID struct {
+// SocketID tells a socket from a later one of its name, which may have the same number.
+type SocketID struct {
 	inode   uint64
 	changed syscall.Timespec
 }
 
-func idOf(path string) (socketID, error) {
+// SocketOf looks at the socket that lies at a path now; an error is of type fs.PathError.
+func SocketOf(path string) (SocketID, error) {
 	var stat syscall.Stat_t
 	if err := syscall.Stat(path, &stat); err != nil {
-		return socketID{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+		return SocketID{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return socketID{stat.Ino, stat.Ctim}, nil // wall clock: another one is all that matters, not which
+	return SocketID{stat.Ino, stat.Ctim}, nil // wall clock: another one is all that matters, not which
 }
 
 func (p *Plugin) register(ctx context.Context, one *server) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -76,7 +75,7 @@ type Kubelet struct {
 	// told tells that there was a list of what pods have since the daemon's start.
 	told bool
 	// socket is that of the kubelet which answered last, and since when it is that one.
-	socket os.FileInfo
+	socket deviceplugin.SocketID
 	since  time.Time
 	// turn has a place for the one who asks for the list: an answer must not overtake the answer to an earlier question.
 	turn chan struct{}
@@ -208,11 +207,9 @@ var errNoPods = errors.New("the kubelet knows of no pod at all yet, as one that 
 
 // meet takes note of who has just answered: a kubelet makes its socket anew when it starts. The caller holds the mutex.
 func (k *Kubelet) meet(asked time.Time) {
-	socket, err := os.Stat(k.path)
-	if err != nil || k.socket != nil && os.SameFile(socket, k.socket) && socket.ModTime().Equal(k.socket.ModTime()) {
-		return
+	if socket, err := deviceplugin.SocketOf(k.path); err == nil && socket != k.socket {
+		k.socket, k.since = socket, asked
 	}
-	k.socket, k.since = socket, asked
 }
 
 // isFresh tells whether the kubelet may not know all of its pods yet; the caller holds the mutex.
