@@ -33,12 +33,12 @@ const (
 // TestKilledAtEachStep kills the daemon after each change that it makes of the kernel's state or of its files while it
 // gives a VF to a pod, and while it takes it back: one run per step. After the restart the pod has its VF, and a pod that is
 // gone has left nothing; the VF of another pod keeps its carrier all the time. This is done for VFs that pods drive
-// themselves and for network interfaces; with NRI_SRIOV_LAB_LONG at all steps, else at every sixth, and also for VFs that
+// themselves and for network interfaces; with NRI_SRIOV_LAB_LONG at all steps, else at every third, and also for VFs that
 // rest in vfio-pci and are given out as network interfaces.
 func TestKilledAtEachStep(t *testing.T) {
 	t.Parallel()
 	all := bootWith(t, lab.Options{}, fragile).runtime(t, lab.ContainerdOptions{})
-	networks, stride := []string{"cold", "public"}, 6
+	networks, stride := []string{"cold", "public"}, 3
 	if long() {
 		networks, stride = append(networks, "woken"), 1
 	}

@@ -42,7 +42,7 @@ func TestSoak(t *testing.T) {
 	}
 	s := &subject{bench: boot(t, lab.Options{}).runtime(t, lab.ContainerdOptions{}).bench, T: t, config: dpdkConfig}
 	s.startWarm()
-	s.churn(0, shortSoak/2) // what is made once is made by then
+	s.churn(0, shortSoak) // what is made once is made by then
 	before := s.usage()
 	begun := time.Now()
 	refused := s.churn(0, count/2)
