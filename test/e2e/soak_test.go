@@ -18,7 +18,7 @@ import (
 const (
 	// soakEnv is how many pods come and go; see `make soak`.
 	soakEnv     = "NRI_SRIOV_SOAK"
-	shortSoak   = 9 // each of soakPods once
+	shortSoak   = 18
 	soakWorkers = 6
 	day         = 86400 // seconds
 )
@@ -42,12 +42,12 @@ func TestSoak(t *testing.T) {
 	}
 	s := &subject{bench: boot(t, lab.Options{}).runtime(t, lab.ContainerdOptions{}).bench, T: t, config: dpdkConfig}
 	s.startWarm()
-	s.churn(0, shortSoak) // what is made once is made by then
+	s.churn(shortSoak / 2) // what is made once is made by then
 	before := s.usage()
 	begun := time.Now()
-	refused := s.churn(0, count/2)
+	refused := s.churn(count / 2)
 	s.shell("date -s @$(( $(date +%%s) + %d ))", day)
-	refused += s.churn(count/2, count)
+	refused += s.churn(count - count/2)
 	took := time.Since(begun)
 	s.shell("date -s @$(( $(date +%%s) - %d ))", day)
 	after := s.usage()
@@ -59,14 +59,14 @@ func TestSoak(t *testing.T) {
 	s.tell(tally{rows: "34,36", injected: count})
 }
 
-// churn runs the pods with the numbers from begin to before end, and answers how many were refused as they had to be.
-func (s *subject) churn(begin, end int) int {
+// churn runs pods, and answers how many were refused as they had to be.
+func (s *subject) churn(count int) int {
 	s.T.Helper()
 	var all sync.WaitGroup
 	var next, refused atomic.Int64
 	for range soakWorkers {
 		all.Go(func() {
-			for i := begin + int(next.Add(1)) - 1; i < end && !s.T.Failed(); i = begin + int(next.Add(1)) - 1 {
+			for i := int(next.Add(1)) - 1; i < count && !s.T.Failed(); i = int(next.Add(1)) - 1 {
 				wants := soakPods[i%len(soakPods)]
 				if strings.Contains(wants, "%") {
 					wants = fmt.Sprintf(wants, i%256)
