@@ -39,9 +39,6 @@ func (a *Attacher) answer(ctx context.Context, e *entry) error {
 	a.mutex.Lock()
 	ask := e.ask
 	a.mutex.Unlock()
-	if ask == nil {
-		return nil // a list of the runtime's came meanwhile, of a node without kubelet
-	}
 	wants, err := ask(ctx)
 	if err != nil {
 		return err

@@ -23,6 +23,16 @@ type oracle struct {
 
 func newOracle() *oracle { return &oracle{answer: make(chan []attach.Want, 10)} }
 
+// sure is one that has the same answer many times: how many are taken before a VF is free depends on who comes first, the
+// attempt or the gate.
+func sure(wants ...attach.Want) *oracle {
+	o := newOracle()
+	for range cap(o.answer) {
+		o.answer <- wants
+	}
+	return o
+}
+
 func (o *oracle) ask(ctx context.Context) ([]attach.Want, error) {
 	o.asked.Add(1)
 	select {
@@ -149,10 +159,7 @@ func TestRefusedAnswerIsAskedAnew(t *testing.T) {
 	b := start(t, attachtest.NewWorld(1, 1), t.TempDir())
 	b.mustAttach("other", want(200, "net1"))
 	b.promise(0)
-	o := newOracle()
-	for range cap(o.answer) { // how many are taken before the VF is free depends on who comes first, the attempt or the gate
-		o.answer <- []attach.Want{from(0, "net1")}
-	}
+	o := sure(from(0, "net1"))
 	if err := b.AttachAsking(sandbox("a"), nil, false, o.ask); err != nil {
 		t.Fatal(err)
 	}
@@ -172,10 +179,7 @@ func TestRefusedSandboxKeepsItsQuestion(t *testing.T) {
 	b := start(t, attachtest.NewWorld(1, 2), t.TempDir())
 	b.mustAttach("other", want(200, "net1"))
 	b.promise(0)
-	o := newOracle()
-	for range cap(o.answer) {
-		o.answer <- []attach.Want{from(0, "net1")}
-	}
+	o := sure(from(0, "net1"))
 	if err := b.AttachAsking(sandbox("a"), nil, false, o.ask); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +193,7 @@ func TestRefusedSandboxKeepsItsQuestion(t *testing.T) {
 	if late := b.Reconcile(refused); len(late) != 0 || b.Known("stranger") {
 		t.Errorf("%v, known: %v", late, b.Known("stranger"))
 	}
+	b.Reconcile([]attach.Live{refused[0], {Sandbox: sandbox("a"), Refused: true}}) // it cannot even be asked about
 	b.Revise("a", []attach.Want{want(100, "net1")}, false)
 	if got, err := b.Ready(t.Context(), "a"); err == nil {
 		t.Fatalf("it is served without the kubelet: %+v", got)

@@ -103,7 +103,10 @@ func (a *Attacher) reconcile(id string, live Live, found bool) {
 		if e.phase != attaching { // or else its wants may be an answer that is in use
 			e.wants, e.isolate = live.Wants, live.Isolate
 		}
-		e.ask, e.absentSince, e.listed, e.admitted = live.Ask, time.Time{}, true, true
+		if live.Ask != nil || !live.Refused { // who is refused for now keeps the question that he had
+			e.ask = live.Ask
+		}
+		e.absentSince, e.listed, e.admitted = time.Time{}, true, true
 		if e.phase == recovering && !ended {
 			a.resume(e)
 		}
