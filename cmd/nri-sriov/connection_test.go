@@ -65,11 +65,7 @@ func (r *runtimeService) UpdateContainers(context.Context, *api.UpdateContainers
 // TestRuntimeEndsAfterRegistration: a runtime that goes, or is mute, between registration and settings is given up, and a
 // daemon that is to end meanwhile ends.
 func TestRuntimeEndsAfterRegistration(t *testing.T) {
-	dir, err := os.MkdirTemp("", "nri") // short enough for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortFolder(t)
 	d, err := madeUp(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
 	"github.com/sirupsen/logrus"
 
@@ -47,27 +46,9 @@ func TestMain(m *testing.M) {
 func BenchmarkMemory(b *testing.B) {
 	for _, sandboxes := range []int{0, 500} {
 		b.Run(fmt.Sprint(sandboxes), func(b *testing.B) {
-			dir, err := os.MkdirTemp("", "nri")
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { _ = os.RemoveAll(dir) })
+			dir := shortFolder(b)
 			pods := journaled(b, dir, sandboxes)
-			socket := filepath.Join(dir, "nri.sock")
-			list := func(ctx context.Context, cb adaptation.SyncCB) error {
-				_, err := cb(ctx, pods, nil)
-				return err
-			}
-			update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
-			runtime, err := adaptation.New("test", "v0", list, update,
-				adaptation.WithSocketPath(socket), adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
-			if err == nil {
-				err = runtime.Start()
-			}
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(runtime.Stop)
+			startRuntime(b, dir, filepath.Join(dir, "nri.sock"), pods)
 			var most, atMost, written float64
 			for b.Loop() {
 				command := exec.CommandContext(b.Context(), os.Args[0])

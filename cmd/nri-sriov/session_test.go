@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
 	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
 	"github.com/nri-sriov/nri-sriov/pkg/request"
@@ -15,22 +13,11 @@ import (
 
 // TestDaemonEndsWhileAContainerWaits: the container is refused, in words, before the connection ends.
 func TestDaemonEndsWhileAContainerWaits(t *testing.T) {
-	dir, err := os.MkdirTemp("", "nri") // short enough for a socket
-	mustDo(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortFolder(t)
 	world := attachtest.NewWorld(1, 1)
 	d, err := madeUpOf(t.Context(), dir, world, world)
 	mustDo(t, err)
-	list := func(ctx context.Context, cb adaptation.SyncCB) error {
-		_, err := cb(ctx, nil, nil)
-		return err
-	}
-	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
-	runtime, err := adaptation.New("test", "v0", list, update, adaptation.WithSocketPath(d.flags.nriSocket),
-		adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
-	mustDo(t, err)
-	mustDo(t, runtime.Start())
-	t.Cleanup(runtime.Stop)
+	runtime := startRuntime(t, dir, d.flags.nriSocket, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -106,57 +104,6 @@ func (p *Plugin) look() {
 	select {
 	case p.kick <- struct{}{}:
 	default: // it looks already
-	}
-}
-
-// Changed has the kubelet told of what has changed, if anything has.
-func (p *Plugin) Changed() {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	p.change()
-}
-
-func (p *Plugin) change() {
-	close(p.changed)
-	p.changed = make(chan struct{})
-	p.changes++
-}
-
-// nextChange is closed at the next change; number is that of the last one.
-func (p *Plugin) nextChange() (next <-chan struct{}, number uint64) {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	return p.changed, p.changes
-}
-
-const (
-	// othersTime bounds the wait for the other resources' news; takeIn is how long the kubelet is given to take them in, which it
-	// does not confirm.
-	othersTime = 250 * time.Millisecond
-	takeIn     = 20 * time.Millisecond
-)
-
-// tellOthers has the kubelet told of what a resource's pod was just given, by the resources that share it, before it goes on
-// and chooses for the next one.
-func (p *Plugin) tellOthers(ctx context.Context, resource string) {
-	p.mutex.Lock()
-	p.change()
-	number, others := p.changes, maps.Clone(p.served)
-	p.mutex.Unlock()
-	delete(others, resource)
-	if len(others) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, othersTime)
-	defer cancel()
-	for _, one := range others {
-		for one.watched() && one.told.Load() < number && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-		}
-	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(takeIn):
 	}
 }
 
@@ -322,21 +269,6 @@ func (p *Plugin) ensure(ctx context.Context, resource string) error {
 	one.registered = time.Now()
 	p.log.WithField("resource", resource).Info("resource is registered with the kubelet")
 	return nil
-}
-
-// SocketID tells a socket from a later one of its name, which may have the same number.
-type SocketID struct {
-	inode   uint64
-	changed syscall.Timespec
-}
-
-// SocketOf looks at the socket that lies at a path now; an error is of type fs.PathError.
-func SocketOf(path string) (SocketID, error) {
-	var stat syscall.Stat_t
-	if err := syscall.Stat(path, &stat); err != nil {
-		return SocketID{}, &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	return SocketID{stat.Ino, stat.Ctim}, nil // wall clock: another one is all that matters, not which
 }
 
 func (p *Plugin) register(ctx context.Context, one *server) error {
