@@ -22,9 +22,6 @@ func TestDaemonEndsWhileAContainerWaits(t *testing.T) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- d.connect(ctx, settingsLimit) }()
-	for !d.plugin.Synchronised() {
-		time.Sleep(time.Millisecond)
-	}
 	release := world.Hold()
 	defer release()
 	pod := &api.PodSandbox{
@@ -32,7 +29,10 @@ func TestDaemonEndsWhileAContainerWaits(t *testing.T) {
 		Annotations: map[string]string{request.NetworksAnnotation: "default"},
 		Linux:       &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{{Type: "network", Path: "/proc/self/ns/net"}}},
 	}
-	mustDo(t, runtime.RunPodSandbox(t.Context(), &api.RunPodSandboxRequest{Pod: pod}))
+	for !d.attacher.Known(pod.Id) { // the runtime asks a plugin some time after it has told it of its sandboxes
+		mustDo(t, runtime.RunPodSandbox(t.Context(), &api.RunPodSandboxRequest{Pod: pod}))
+		time.Sleep(time.Millisecond)
+	}
 	answer := make(chan error, 1)
 	begun := time.Now()
 	go func() {
