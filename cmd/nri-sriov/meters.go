@@ -92,7 +92,9 @@ func (d *daemon) observe() {
 		Answered: func(hook string, took time.Duration) { d.meters.answered.WithLabelValues(hook).Observe(took.Seconds()) },
 		Waited:   func(took time.Duration) { d.meters.waited.Observe(took.Seconds()) },
 		Refused: func(refusal hooks.Refusal) {
-			d.meters.refusals.WithLabelValues(string(refusal.Reason)).Inc()
+			if !refusal.Runs {
+				d.meters.refusals.WithLabelValues(string(refusal.Reason)).Inc()
+			}
 			if d.reporter != nil {
 				d.reporter.Refused(refusal)
 			}

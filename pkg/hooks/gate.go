@@ -14,8 +14,7 @@ import (
 func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 	f := factsOf(pod)
 	node := p.node.Load()
-	given := node != nil && node.Kubelet != nil && isGiven(container)
-	if !f.asks && !given && (node == nil || !node.Attacher.Known(f.id)) {
+	if !f.asks && !p.mayBeGiven(container) && (node == nil || !node.Attacher.Known(f.id)) {
 		return nil, nil, nil
 	}
 	f = f.of(pod)

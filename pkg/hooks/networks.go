@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/containerd/nri/pkg/api"
@@ -91,7 +90,7 @@ func describe(adjustment *api.ContainerAdjustment, results *attach.Results, sand
 	if err != nil {
 		return fmt.Errorf("describe the networks: %w", err)
 	}
-	if slices.ContainsFunc(container.GetMounts(), func(m *api.Mount) bool { return m.GetDestination() == NetworksPath }) {
+	if isDescribed(container) {
 		return errors.New("the container has a mount of its own at " + NetworksPath)
 	}
 	source, err := results.WriteNetworks(sandbox, container.GetId(), text)

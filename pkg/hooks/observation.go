@@ -14,7 +14,7 @@ type Observer struct {
 	Answered func(hook string, took time.Duration)
 	// Waited is told how long a container waited at the gate for the pod's attachments.
 	Waited func(took time.Duration)
-	// Refused is told of each pod or container that is held back; nil is told of none. It does not wait.
+	// Refused is told of each pod or container that is held back, or should have been; nil is told of none. It does not wait.
 	Refused func(Refusal)
 }
 

@@ -59,8 +59,8 @@ type Plugin struct {
 	// mutex guards last, the runtime's list that came before the node was ready.
 	mutex sync.Mutex
 	last  []*api.PodSandbox
-	// lastGiven are the sandboxes in it with containers to which the kubelet gave VFs.
-	lastGiven map[string]bool
+	// lastContainers are those of its pods, by sandbox.
+	lastContainers map[string][]*api.Container
 	// synchronised tells whether the runtime's list came since the last connection.
 	synchronised atomic.Bool
 	// atGate tells that a refusal is left to the gate, for the runtime's sake; see leaksRefused.
@@ -80,12 +80,12 @@ func (p *Plugin) SetTimeout(timeout func() time.Duration) { p.timeout = timeout 
 // Start gives the plugin its node, and reconciles it with what the runtime has listed already.
 func (p *Plugin) Start(node *Node) {
 	p.mutex.Lock()
-	last, given := p.last, p.lastGiven
-	p.last, p.lastGiven = nil, nil
+	last, containers := p.last, p.lastContainers
+	p.last, p.lastContainers = nil, nil
 	p.node.Store(node)
 	p.mutex.Unlock()
 	if last != nil {
-		p.reconcile(node, last, given)
+		p.reconcile(node, last, containers)
 	}
 }
 

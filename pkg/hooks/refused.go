@@ -14,7 +14,7 @@ type Reason string
 
 // The reasons. InvalidRequest is the annotation itself, or that it does not fit what the kubelet gave, NotAllowed what the
 // node's config says of it, UnfitSandbox what the pod is run by. NotReady is a container that has waited as long as it may; it
-// is asked for again.
+// is asked for again. Unprepared is one that was created while nobody answered for it.
 const (
 	InvalidRequest Reason = "InvalidRequest"
 	NotAllowed     Reason = "NotAllowed"
@@ -24,13 +24,14 @@ const (
 	QuotaExceeded  Reason = "QuotaExceeded"
 	Starting       Reason = "Starting"
 	NotReady       Reason = "NotReady"
+	Unprepared     Reason = "Unprepared"
 	AttachFailed   Reason = "AttachFailed"
 	Other          Reason = "Other"
 )
 
 // Reasons are all of them.
 func Reasons() []Reason {
-	return []Reason{InvalidRequest, NotAllowed, UnfitSandbox, NoFreeVF, UnknownTrait, QuotaExceeded, Starting, NotReady, AttachFailed, Other}
+	return []Reason{InvalidRequest, NotAllowed, UnfitSandbox, NoFreeVF, UnknownTrait, QuotaExceeded, Starting, NotReady, Unprepared, AttachFailed, Other}
 }
 
 // Refusal is a sandbox or a container that was held back.
@@ -38,7 +39,9 @@ type Refusal struct {
 	Namespace, Name, UID string
 	// Container is empty where the whole sandbox was refused.
 	Container string
-	Reason    Reason
+	// Runs tells that it is too late to hold the container back.
+	Runs   bool
+	Reason Reason
 	// Err is what the runtime is told, without the pod's name.
 	Err error
 }
@@ -107,8 +110,12 @@ func authorise(pod request.Pod, node *config.Node, namespace string) ([]request.
 
 // refused tells the observer that a pod, or one of its containers, was held back.
 func (p *Plugin) refused(f sandboxFacts, container string, err error) {
+	p.tell(Refusal{Namespace: f.namespace, Name: f.name, UID: f.uid, Container: container, Reason: reasonOf(err), Err: err})
+}
+
+func (p *Plugin) tell(refusal Refusal) {
 	if o := p.observer.Load(); o != nil && o.Refused != nil {
-		o.Refused(Refusal{Namespace: f.namespace, Name: f.name, UID: f.uid, Container: container, Reason: reasonOf(err), Err: err})
+		o.Refused(refusal)
 	}
 }
 

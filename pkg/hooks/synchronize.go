@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
@@ -14,37 +15,36 @@ import (
 // Synchronize takes the runtime's list of sandboxes, and starts to make the node true to it.
 func (p *Plugin) Synchronize(_ context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
 	defer p.answered("Synchronize", nil, time.Now())
-	given := map[string]bool{}
+	inside := map[string][]*api.Container{}
 	for _, one := range containers {
-		if isGiven(one) {
-			given[one.GetPodSandboxId()] = true
-		}
+		inside[one.GetPodSandboxId()] = append(inside[one.GetPodSandboxId()], one)
 	}
 	p.mutex.Lock()
 	node := p.node.Load()
 	if node == nil {
-		p.last, p.lastGiven = append([]*api.PodSandbox{}, pods...), given
+		p.last, p.lastContainers = append([]*api.PodSandbox{}, pods...), inside
 	}
 	p.mutex.Unlock()
 	if node != nil {
-		p.reconcile(node, pods, given)
+		p.reconcile(node, pods, inside)
 	}
 	p.synchronised.Store(true)
 	return nil, nil
 }
 
-func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, given map[string]bool) {
+func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, containers map[string][]*api.Container) {
 	var live []attach.Live
 	facts := map[string]sandboxFacts{}
 	for _, pod := range pods {
 		f := factsOf(pod)
-		stranger := !f.asks && node.Kubelet != nil && given[f.id]
+		stranger := !f.asks && node.Kubelet != nil && slices.ContainsFunc(containers[f.id], isGiven)
 		if !f.asks && !stranger && !node.Attacher.Known(f.id) {
 			continue
 		}
 		f = f.of(pod)
 		facts[f.id] = f
 		live = append(live, p.liveOf(node, f))
+		p.sayUnprepared(node, f, containers[f.id])
 	}
 	late := 0
 	for id, err := range node.Attacher.Reconcile(live) {

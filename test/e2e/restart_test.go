@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +22,7 @@ func TestRestart(t *testing.T) {
 		"BetweenSandboxAndContainer": betweenSandboxAndContainer, "WhilePodsRun": whilePodsRun,
 		"PodsRemovedWhileAway": podsRemovedWhileAway, "PodsStartedWhileAway": podsStartedWhileAway,
 		"ContainerdRestarted": containerdRestarted, "PodNamespaceVanishes": podNamespaceVanishes,
-		"RefusedLeaveNothing": refusedLeaveNothing,
+		"RefusedLeaveNothing": refusedLeaveNothing, "ContainerUnanswered": containerUnanswered,
 	} {
 		t.Run(name, func(t *testing.T) { test(b.fresh(t, lab.ContainerdOptions{})) })
 	}
@@ -173,6 +175,55 @@ func (s *subject) nothingRuns() {
 	if err != nil {
 		s.T.Error(err)
 	}
+}
+
+// containerUnanswered: containerd goes on without a daemon that does not answer. The container that it creates like this does
+// not start once the daemon is back, and the one after it has everything; of one that has started before, the daemon tells.
+func containerUnanswered(s *subject) {
+	sandbox, err := s.pod("first", "public")
+	s.must(err)
+	s.attached(1)
+	thaw := func() { s.must(s.Process().Signal(s.ctx(), syscall.SIGCONT)) }
+	s.T.Cleanup(thaw)
+	s.must(s.Process().Signal(s.T.Context(), syscall.SIGSTOP))
+	unanswered, err := s.cri.CreateContainer(s.T.Context(), sandbox, lab.Container{Name: "app"})
+	s.must(err)
+	begun := time.Now()
+	thaw()
+	s.asked()
+	s.refused(s.cri.StartContainer(s.T.Context(), unanswered),
+		"nri-sriov: pod prod/first: container app: it was created while nri-sriov did not answer, so without its devices and /run/nri-sriov/networks.json: ")
+	s.must(s.cri.RemoveContainer(s.T.Context(), unanswered))
+	container := s.container(sandbox, "app")
+	if networks := s.networks(container); len(networks) != 1 {
+		s.T.Errorf("networks.json: %+v", networks)
+	}
+	s.tell(tally{rows: "7", injected: 1, without: s.bare("net1", container), converge: time.Since(begun)})
+
+	const runs = "container runs without its devices"
+	if strings.Contains(s.log(), runs) {
+		s.T.Errorf("the log says too early: %s", runs)
+	}
+	s.must(s.Process().Signal(s.T.Context(), syscall.SIGSTOP))
+	_, err = s.cri.StartIn(s.T.Context(), sandbox, "sidecar")
+	s.must(err)
+	thaw()
+	s.asked()
+	if !strings.Contains(s.log(), runs) {
+		s.T.Errorf("the log does not say: %s", runs)
+	}
+	s.attached(1)
+}
+
+// asked waits until containerd asks the daemon: it does only some time after the daemon has its list.
+func (s *subject) asked() {
+	s.T.Helper()
+	s.within(time.Minute, func() error {
+		if s.askFor("nonsense", "none") == nil {
+			return errors.New("containerd does not ask the daemon")
+		}
+		return nil
+	})
 }
 
 // podNamespaceVanishes: somebody takes the namespace away behind the runtime's back; the kernel sends the VF home.

@@ -14,6 +14,7 @@ func TestOldRuntime(t *testing.T) {
 		"TwoPodsPing": twoPodsPing, "Refusals": refusals, "Containers": containersSeeTheirOwn,
 		"BetweenSandboxAndContainer": betweenSandboxAndContainer, "PodsRemovedWhileAway": podsRemovedWhileAway,
 		"PodsStartedWhileAway": podsStartedWhileAway, "ContainerdRestarted": containerdRestarted, "RefusedLeaveNothing": refusedLeaveNothing,
+		"ContainerUnanswered": containerUnanswered,
 	})
 }
 

@@ -127,10 +127,10 @@ func (r *Reporter) podEvent(pod events.Object, reason, message string) {
 }
 
 // Refused says why a pod or a container was held back. A refused container is told of in the words of its pod, so that both
-// are one Event, unless it alone waits.
+// are one Event, unless what is said is of it alone.
 func (r *Reporter) Refused(refusal hooks.Refusal) {
 	message := refusal.Err.Error()
-	if refusal.Container != "" && refusal.Reason == hooks.NotReady {
+	if refusal.Container != "" && (refusal.Reason == hooks.NotReady || refusal.Reason == hooks.Unprepared) {
 		message = fmt.Sprintf("container %s: %s", refusal.Container, message)
 	}
 	r.podEvent(events.Pod(refusal.Namespace, refusal.Name, refusal.UID), string(refusal.Reason), message)

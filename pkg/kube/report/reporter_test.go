@@ -177,6 +177,7 @@ func TestEvents(t *testing.T) {
 	r.Settled(late)
 	r.Refused(hooks.Refusal{Namespace: "prod", Name: "db", UID: "u", Reason: hooks.NoFreeVF, Err: errors.New("no VF free\nreally")})
 	r.Refused(hooks.Refusal{Namespace: "prod", Name: "db", UID: "u", Container: "app", Reason: hooks.NotReady, Err: errors.New("still at work")})
+	r.Refused(hooks.Refusal{Namespace: "prod", Name: "db", UID: "u", Container: "app", Runs: true, Reason: hooks.Unprepared, Err: errors.New("it was created")})
 	r.Quarantined(attach.Sandbox{}, late.Attachments[0], errors.New("not clean"))
 	r.SetAside("s9", errors.New("makes no sense"))
 	r.Lost(sandboxOf("late"), late.Attachments[0])
@@ -189,6 +190,7 @@ func TestEvents(t *testing.T) {
 		"Pod prod/late NetworkStatusMalformed malformed annotation: ",
 		"Pod prod/db NoFreeVF no VF free really",
 		"Pod prod/db NotReady container app: still at work",
+		"Pod prod/db Unprepared container app: it was created",
 		"Pod prod/late VFLost net1 (network public): 0000:01:10.0 ",
 		"Node default/n1 VFQuarantined 0000:01:10.0 of enp1s0, which nobody has, is in quarantine and tried again: not clean",
 	}
