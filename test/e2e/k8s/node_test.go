@@ -294,11 +294,18 @@ func testUpgrade(s *subject) {
 	s.must(err)
 	_, err = s.Do(s.ctx(), "--namespace", cluster.Namespace, "rollout", "restart", "daemonset/nri-sriov")
 	s.must(err)
-	var meanwhile []cluster.Pod
-	for i := range 2 {
-		meanwhile = append(meanwhile, atStart(cluster.WithVF(fmt.Sprintf("meanwhile-%d", i), s.node(i), "public", "")))
+	// By deployments: a pod that the scheduler sends to a node in the moment in which no plugin serves it is refused by its
+	// kubelet for good, as with any device plugin.
+	meanwhile := []string{"meanwhile-0", "meanwhile-1"}
+	s.Cleanup(func() {
+		_, err := s.Do(s.ctx(), "delete", "deployment", meanwhile[0], meanwhile[1], "--cascade=foreground", "--timeout="+endLimit.String())
+		s.check(err)
+	})
+	var manifests []string
+	for i, name := range meanwhile {
+		manifests = append(manifests, deployment(name, 1, s.imaged(atStart(cluster.WithVF("", s.node(i), "public", "")))))
 	}
-	s.create(meanwhile...)
+	s.must(s.Apply(s.ctx(), manifests...))
 	s.must(s.Rollout(s.ctx()))
 	if now, err := s.Daemon(s.ctx(), s.node(0)); err != nil || now == old {
 		s.Errorf("the daemon was %s and is %s, %v", old, now, err)
@@ -313,8 +320,8 @@ func testUpgrade(s *subject) {
 	if has := s.addresses(alpha, "public"); !slices.Equal(has, had) {
 		s.Errorf("the pod had %v and has %v", had, has)
 	}
-	s.running(meanwhile...)
-	for _, pod := range meanwhile {
+	for _, state := range s.members(startLimit, len(meanwhile), meanwhile...) {
+		pod := cluster.Pod{Name: state.Metadata.Name}
 		s.hadVF(pod)
 		s.addresses(pod, "public")
 	}

@@ -174,22 +174,7 @@ func testTwoNetworksAtOnce(s *subject) {
 		s.check(err)
 	})
 	s.must(s.Apply(s.ctx(), manifests...))
-	var states []cluster.PodState
-	s.eventually(startLimit+time.Duration(total)*30*time.Second, func(ctx context.Context) error {
-		var list struct{ Items []cluster.PodState }
-		if err := s.JSON(ctx, &list, "get", "pods", "-l", "app in (many-public,many-other)"); err != nil {
-			return err
-		}
-		states = slices.DeleteFunc(list.Items, func(state cluster.PodState) bool { return !state.Ready() })
-		if len(states) != total {
-			var lines []string
-			for _, state := range list.Items {
-				lines = append(lines, state.String())
-			}
-			return fmt.Errorf("%d of %d pods run that there are VFs for:\n%s", len(states), total, strings.Join(lines, "\n"))
-		}
-		return nil
-	})
+	states := s.members(startLimit+time.Duration(total)*30*time.Second, total, "many-public", "many-other")
 	owners := map[string]string{}
 	for _, state := range states {
 		pod := cluster.Pod{Name: state.Metadata.Name}
@@ -207,6 +192,31 @@ func testTwoNetworksAtOnce(s *subject) {
 	if len(owners) != total {
 		s.Errorf("%d VFs are used, of %d", len(owners), total)
 	}
+}
+
+// members waits until so many pods of deployments are ready, and answers those. Of pods that the kubelet refused others are made.
+func (s *subject) members(limit time.Duration, count int, deployments ...string) []cluster.PodState {
+	s.Helper()
+	var ready []cluster.PodState
+	s.eventually(limit, func(ctx context.Context) error {
+		var list struct{ Items []cluster.PodState }
+		if err := s.JSON(ctx, &list, "get", "pods", "-l", "app in ("+strings.Join(deployments, ",")+")"); err != nil {
+			return err
+		}
+		ready = nil
+		var lines []string
+		for _, state := range list.Items {
+			lines = append(lines, state.String())
+			if state.Ready() {
+				ready = append(ready, state)
+			}
+		}
+		if len(ready) != count {
+			return fmt.Errorf("%d of %d pods run:\n%s", len(ready), count, strings.Join(lines, "\n"))
+		}
+		return nil
+	})
+	return ready
 }
 
 // deployment keeps so many pods.
