@@ -23,7 +23,7 @@ import (
 
 const (
 	sweepEvery     = 5 * time.Second
-	firstReconnect = 100 * time.Millisecond
+	firstReconnect = 10 * time.Millisecond
 	maxReconnect   = 10 * time.Second
 	createVFsTime  = 5 * time.Minute
 	// stopTime is less than the unit's TimeoutStopSec, after which systemd kills.

@@ -48,6 +48,13 @@ func (s *session) CreateContainer(ctx context.Context, pod *api.PodSandbox, cont
 	return s.Plugin.CreateContainer(ctx, pod, container)
 }
 
+// StartContainer is the hook of that name.
+func (s *session) StartContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) error {
+	s.count(1)
+	defer s.count(-1)
+	return s.Plugin.StartContainer(ctx, pod, container)
+}
+
 // RunPodSandbox is the hook of that name.
 func (s *session) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	s.count(1)

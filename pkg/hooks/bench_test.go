@@ -83,7 +83,7 @@ func BenchmarkSynchronize(b *testing.B) {
 	reportTimes(b, "start-to-settled", settled)
 }
 
-// BenchmarkPodWithoutRequest is a pod's four requests when it asks for nothing: to the handlers alone, and over NRI beside
+// BenchmarkPodWithoutRequest is a pod's five requests when it asks for nothing: to the handlers alone, and over NRI beside
 // a plugin that has the same handlers and does nothing. The metrics are in µs.
 func BenchmarkPodWithoutRequest(b *testing.B) {
 	asksNothing := &api.PodSandbox{Id: "nothing", Name: "web", Namespace: "prod", Annotations: map[string]string{"some": "annotation"}}
@@ -95,9 +95,10 @@ func BenchmarkPodWithoutRequest(b *testing.B) {
 		for b.Loop() {
 			err := r.plugin.RunPodSandbox(ctx, asksNothing)
 			_, _, createErr := r.plugin.CreateContainer(ctx, asksNothing, container)
+			startErr := r.plugin.StartContainer(ctx, asksNothing, container)
 			stopErr, removeErr := r.plugin.StopPodSandbox(ctx, asksNothing), r.plugin.RemovePodSandbox(ctx, asksNothing)
-			if err != nil || createErr != nil || stopErr != nil || removeErr != nil {
-				b.Fatal(err, createErr, stopErr, removeErr)
+			if err != nil || createErr != nil || startErr != nil || stopErr != nil || removeErr != nil {
+				b.Fatal(err, createErr, startErr, stopErr, removeErr)
 			}
 		}
 	})
@@ -119,16 +120,17 @@ func BenchmarkPodWithoutRequest(b *testing.B) {
 	})
 }
 
-// requests makes a pod's four requests and answers what they took.
+// requests makes a pod's five requests and answers what they took.
 func requests(b *testing.B, to *adaptation.Adaptation, pod *api.PodSandbox, container *api.Container) time.Duration {
 	ctx := b.Context()
 	begun := time.Now()
 	err := to.RunPodSandbox(ctx, &adaptation.RunPodSandboxRequest{Pod: pod})
 	_, createErr := to.CreateContainer(ctx, &adaptation.CreateContainerRequest{Pod: pod, Container: container})
+	startErr := to.StartContainer(ctx, &adaptation.StartContainerRequest{Pod: pod, Container: container})
 	stopErr := to.StopPodSandbox(ctx, &adaptation.StopPodSandboxRequest{Pod: pod})
 	removeErr := to.RemovePodSandbox(ctx, &adaptation.RemovePodSandboxRequest{Pod: pod})
-	if err != nil || createErr != nil || stopErr != nil || removeErr != nil {
-		b.Fatal(err, createErr, stopErr, removeErr)
+	if err != nil || createErr != nil || startErr != nil || stopErr != nil || removeErr != nil {
+		b.Fatal(err, createErr, startErr, stopErr, removeErr)
 	}
 	return time.Since(begun)
 }
@@ -143,8 +145,9 @@ func (i idle) RunPodSandbox(context.Context, *api.PodSandbox) error {
 	}
 	return nil
 }
-func (idle) StopPodSandbox(context.Context, *api.PodSandbox) error   { return nil }
-func (idle) RemovePodSandbox(context.Context, *api.PodSandbox) error { return nil }
+func (idle) StopPodSandbox(context.Context, *api.PodSandbox) error                 { return nil }
+func (idle) RemovePodSandbox(context.Context, *api.PodSandbox) error               { return nil }
+func (idle) StartContainer(context.Context, *api.PodSandbox, *api.Container) error { return nil }
 func (idle) CreateContainer(context.Context, *api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 	return nil, nil, nil
 }
