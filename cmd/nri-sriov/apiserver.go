@@ -93,7 +93,14 @@ func (d *daemon) watchTaint(ctx context.Context) {
 // lastWordsTime is how long a daemon that cannot start tries to say so.
 const lastWordsTime = 5 * time.Second
 
-// lastWords says of the node that its config keeps the daemon from starting. It may have begun to tell the API server already.
+// refusedConfig is an error of a start that is for the config to mend.
+type refusedConfig struct{ error }
+
+// Unwrap gives the error itself.
+func (r refusedConfig) Unwrap() error { return r.error }
+
+// lastWords says of the node what keeps the daemon from starting, and taints it: a daemon that ends over and over is never there
+// for as long as the taint waits. It may have begun to tell the API server already.
 func (d *daemon) lastWords(ctx context.Context, err error) {
 	if d.trouble == nil {
 		d.trouble = newTrouble(d.log)
@@ -104,7 +111,14 @@ func (d *daemon) lastWords(ctx context.Context, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lastWordsTime)
 	defer cancel()
-	d.sayOfNode(events.Warning, report.ConfigRefused, "nri-sriov does not start with this config: %s", err)
+	if errors.As(err, new(refusedConfig)) {
+		d.sayOfNode(events.Warning, report.ConfigRefused, "nri-sriov does not start with this config: %s", err)
+	} else {
+		d.sayOfNode(events.Warning, report.StartFailed, "nri-sriov does not start: %s", err)
+	}
+	if node := d.node.Load(); node != nil && node.Taint {
+		d.reporter.Taint(true)
+	}
 	d.reporter.Flush(ctx)
 }
 

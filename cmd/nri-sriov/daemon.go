@@ -73,8 +73,16 @@ type daemon struct {
 	tending, drifting chan struct{}
 }
 
-// start makes the node ready and gives it to the plugin. It may take minutes, where VFs are to be created.
-func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
+// start makes the node ready and gives it to the plugin, or says why not. It may take minutes, where VFs are to be created.
+func (d *daemon) start(ctx context.Context, node *config.Node) error {
+	err := d.open(ctx, node)
+	if err != nil {
+		d.lastWords(ctx, err)
+	}
+	return err
+}
+
+func (d *daemon) open(ctx context.Context, node *config.Node) (err error) {
 	ctx, d.cancel = context.WithCancel(ctx)
 	d.trouble = newTrouble(d.log)
 	d.node.Store(node)
@@ -93,8 +101,7 @@ func (d *daemon) start(ctx context.Context, node *config.Node) (err error) {
 	}
 	d.loadModules(ctx, node)
 	if err := d.createVFs(ctx, node); err != nil {
-		d.lastWords(ctx, err)
-		return err
+		return refusedConfig{err}
 	}
 	records, loaded, err := d.openJournal(d.flags.stateDir)
 	if err != nil {

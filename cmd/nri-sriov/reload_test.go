@@ -298,24 +298,31 @@ func TestAPIServerAway(t *testing.T) {
 	}
 }
 
-// TestInvalidConfigAtTheStart: the daemon does not start, and says so of its node. A config may be valid and ask for what the
-// node does not have.
-func TestInvalidConfigAtTheStart(t *testing.T) {
+// TestStartThatFails: the daemon ends, says why of its node, and taints it where the config says so. A config may be valid and
+// ask for what the node does not have.
+func TestStartThatFails(t *testing.T) {
 	t.Parallel()
-	for config, sentence := range map[string]string{
-		networksNamed("a", "a"): `config.yaml:5: networks[1].name: "a" is already networks[0]`,
-		wantsVFs(9):             "numVFs is 9, but the device can have 4",
+	sysfs := sysfsOf(t, "lo").Dir
+	for _, one := range []struct{ config, sysfs, reason, sentence, taints string }{
+		{networksNamed("a", "a"), sysfs, "ConfigRefused", `config.yaml:5: networks[1].name: "a" is already networks[0]`, ""},
+		{wantsVFs(9), sysfs, "ConfigRefused", "numVFs is 9, but the device can have 4", ""},
+		{wantsVFs(9) + "taint: true\n", sysfs, "ConfigRefused", "numVFs is 9, but the device can have 4", `{"effect":"NoSchedule","key":"sriov.nri.io/not-ready"}`},
+		{networksNamed("a"), "/nowhere", "StartFailed", "/nowhere: no such file", ""},
 	} {
 		server, dir := apitest.New(t), t.TempDir()
-		mustDo(t, os.WriteFile(dir+"/config.yaml", []byte(config), 0o600),
+		server.PutNode("n1")
+		mustDo(t, os.WriteFile(dir+"/config.yaml", []byte(one.config), 0o600),
 			os.WriteFile(dir+"/kubeconfig", fmt.Appendf(nil, "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c}}]\n", server.URL()), 0o600))
 		code, text := cli(t, "run", "--config", dir+"/config.yaml", "--kubeconfig", dir+"/kubeconfig", "--node-name", "n1", "--log-level", "error", "--listen", "",
-			"--sysfs", sysfsOf(t, "lo").Dir, "--state-dir", dir+"/state", "--run-dir", dir+"/run")
+			"--sysfs", one.sysfs, "--state-dir", dir+"/state", "--run-dir", dir+"/run")
 		if code != exitFailed {
 			t.Errorf("ends with %d: %s", code, text)
 		}
-		if all := server.Events(); len(all) != 1 || all[0].Reason != "ConfigRefused" || !strings.Contains(all[0].Message, sentence) {
+		if all := server.Events(); len(all) != 1 || all[0].Reason != one.reason || !strings.Contains(all[0].Message, one.sentence) {
 			t.Errorf("said %+v", all)
+		}
+		if taints := strings.Join(server.Taints("n1"), " "); taints != one.taints {
+			t.Errorf("%s: the node bears %s", one.sentence, taints)
 		}
 	}
 }

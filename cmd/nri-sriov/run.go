@@ -104,7 +104,7 @@ func run(ctx context.Context, f runFlags) error {
 	}
 	node, err := d.loadConfig()
 	if err != nil {
-		d.lastWords(ctx, err)
+		d.lastWords(ctx, refusedConfig{err})
 		return err
 	}
 	if node.Source == "" {

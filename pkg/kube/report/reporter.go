@@ -30,6 +30,7 @@ const (
 	ConfigRefused    = "ConfigRefused"
 	ConfigTaken      = "ConfigTaken"
 	ConfigIncomplete = "ConfigNeedsRestart"
+	StartFailed      = "StartFailed"
 	VFQuarantined    = "VFQuarantined"
 )
 
