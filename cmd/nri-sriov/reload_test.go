@@ -88,7 +88,7 @@ func newClusterOn(t *testing.T, sysfs string, files map[string]string) *cluster 
 	kubeconfig := filepath.Join(dir, "kubeconfig")
 	mustDo(t, os.WriteFile(kubeconfig, fmt.Appendf(nil, "apiVersion: v1\nkind: Config\ncurrent-context: c\n"+
 		"clusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t}}]\n", c.server.URL()), 0o600))
-	c.startRuntime(dir)
+	c.runtime = startRuntime(t, dir, dir+"/nri.sock", nil)
 	c.address = freeAddress(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
@@ -115,19 +115,6 @@ func newClusterOn(t *testing.T, sysfs string, files map[string]string) *cluster 
 	}
 	t.Cleanup(func() { c.stop() })
 	return c
-}
-
-func (c *cluster) startRuntime(dir string) {
-	list := func(ctx context.Context, cb adaptation.SyncCB) error {
-		_, err := cb(ctx, nil, nil)
-		return err
-	}
-	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
-	var err error
-	c.runtime, err = adaptation.New("containerd", "2.4.2", list, update,
-		adaptation.WithSocketPath(dir+"/nri.sock"), adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
-	mustDo(c.T, err, c.runtime.Start())
-	c.Cleanup(c.runtime.Stop)
 }
 
 func (c *cluster) eventually(what string, holds func() bool) {

@@ -159,20 +159,10 @@ func newIdle(b *testing.B) *adaptation.Adaptation {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "nri.sock")
-	sync := func(ctx context.Context, cb adaptation.SyncCB) error {
+	runtime, socket := startAdaptation(b, dir, func(ctx context.Context, cb adaptation.SyncCB) error {
 		_, err := cb(ctx, nil, nil)
 		return err
-	}
-	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
-	runtime, err := adaptation.New("test", "v0", sync, update,
-		adaptation.WithSocketPath(socket), adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
-	if err == nil {
-		err = runtime.Start()
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
+	})
 	plugin := idle{asked: make(chan struct{}, 1)}
 	connection, err := stub.New(plugin, stub.WithSocketPath(socket), stub.WithPluginName("idle"), stub.WithPluginIdx("10"))
 	if err == nil {

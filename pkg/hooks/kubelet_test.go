@@ -451,11 +451,7 @@ func TestListOfRunningPods(t *testing.T) {
 // TestPodRefusedLateIsNamedInFull: kubectl describe shows an Event only where it has the pod's UID.
 func TestPodRefusedLateIsNamedInFull(t *testing.T) {
 	c := newCluster(t, 2)
-	var refused []hooks.Refusal
-	c.plugin.Observe(hooks.Observer{
-		Answered: func(string, time.Duration) {}, Waited: func(time.Duration) {},
-		Refused: func(one hooks.Refusal) { refused = append(refused, one) },
-	})
+	told := c.refusals()
 	one := named("web", "")
 	one.Linux.Namespaces[0].Path = "/dev/null/ns" // which is no sign of an end
 	annotations := c.give("web", "app", resA, 0)
@@ -463,7 +459,7 @@ func TestPodRefusedLateIsNamedInFull(t *testing.T) {
 	if _, err := c.plugin.Synchronize(t.Context(), []*api.PodSandbox{one}, running); err != nil {
 		t.Fatal(err)
 	}
-	if len(refused) != 1 || refused[0].UID != one.Uid || refused[0].Name != "web" {
+	if refused := told(); len(refused) != 1 || refused[0].UID != one.Uid || refused[0].Name != "web" {
 		t.Errorf("%+v", refused)
 	}
 }

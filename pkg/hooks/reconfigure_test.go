@@ -2,9 +2,7 @@ package hooks_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach/attachtest"
 	"github.com/nri-sriov/nri-sriov/pkg/config"
@@ -44,16 +42,7 @@ func TestReconfigure(t *testing.T) {
 // TestRefusalsAreTold with the reason that they count under.
 func TestRefusalsAreTold(t *testing.T) {
 	r := newRuntime(t, attachtest.NewWorld(1, 1), nil, true)
-	var mutex sync.Mutex
-	var told []hooks.Refusal
-	r.plugin.Observe(hooks.Observer{
-		Answered: func(string, time.Duration) {}, Waited: func(time.Duration) {},
-		Refused: func(refusal hooks.Refusal) {
-			mutex.Lock()
-			defer mutex.Unlock()
-			told = append(told, refusal)
-		},
-	})
+	refusals := r.refusals()
 	if err := r.run(pod("s0", "prod", "public")); err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +56,7 @@ func TestRefusalsAreTold(t *testing.T) {
 			t.Errorf("%s is served", networks)
 		}
 	}
-	mutex.Lock()
-	defer mutex.Unlock()
+	told := refusals()
 	reasons := map[hooks.Reason]int{}
 	for _, one := range told {
 		reasons[one.Reason]++

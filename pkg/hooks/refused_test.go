@@ -2,9 +2,7 @@ package hooks_test
 
 import (
 	"fmt"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/nri-sriov/nri-sriov/pkg/attach"
 	"github.com/nri-sriov/nri-sriov/pkg/hooks"
@@ -34,16 +32,7 @@ func TestReasonsAfterTheKubeletsAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := newCluster(t, 1)
-			var mutex sync.Mutex
-			var reasons []hooks.Reason
-			cluster.plugin.Observe(hooks.Observer{
-				Answered: func(string, time.Duration) {}, Waited: func(time.Duration) {},
-				Refused: func(refusal hooks.Refusal) {
-					mutex.Lock()
-					defer mutex.Unlock()
-					reasons = append(reasons, refusal.Reason)
-				},
-			})
+			refusals := cluster.refusals()
 			if c.taken {
 				cluster.gets(t, named("first", "a"), container("app", nil))
 			}
@@ -59,10 +48,8 @@ func TestReasonsAfterTheKubeletsAnswer(t *testing.T) {
 			if _, err := cluster.createContainer(one, container("app", annotations)); err == nil {
 				t.Fatal("it is let through")
 			}
-			mutex.Lock()
-			defer mutex.Unlock()
-			if len(reasons) != 1 || reasons[0] != c.want {
-				t.Errorf("held back for %v", reasons)
+			if told := refusals(); len(told) != 1 || told[0].Reason != c.want {
+				t.Errorf("held back for %v", told)
 			}
 		})
 	}

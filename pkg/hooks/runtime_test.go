@@ -68,7 +68,6 @@ func newRuntime(t testing.TB, world *attachtest.World, running []*api.PodSandbox
 // newRuntimeIn is newRuntime with a folder in which a daemon may have left records.
 func newRuntimeIn(t testing.TB, dir string, world *attachtest.World, running []*api.PodSandbox, ready bool) *runtime {
 	t.Helper()
-	var err error
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -83,16 +82,8 @@ func newRuntimeIn(t testing.TB, dir string, world *attachtest.World, running []*
 		r.listing = time.Since(begun)
 		return err
 	}
-	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
-	socket := filepath.Join(dir, "nri.sock")
-	r.Adaptation, err = adaptation.New("test", "v0", sync, update,
-		adaptation.WithSocketPath(socket), adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Adaptation.Start(); err != nil {
-		t.Fatal(err)
-	}
+	var socket string
+	r.Adaptation, socket = startAdaptation(t, dir, sync)
 	r.connect(ctx, socket)
 	r.listed()
 	t.Cleanup(func() {
@@ -103,6 +94,22 @@ func newRuntimeIn(t testing.TB, dir string, world *attachtest.World, running []*
 		}
 	})
 	return r
+}
+
+// startAdaptation starts NRI's own part of a runtime on a socket in a folder without plugins; it is for the caller to stop.
+func startAdaptation(t testing.TB, dir string, list adaptation.SyncFn) (runtime *adaptation.Adaptation, socket string) {
+	t.Helper()
+	socket = filepath.Join(dir, "nri.sock")
+	update := func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil }
+	runtime, err := adaptation.New("test", "v0", list, update,
+		adaptation.WithSocketPath(socket), adaptation.WithPluginPath(dir), adaptation.WithPluginConfigPath(dir))
+	if err == nil {
+		err = runtime.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runtime, socket
 }
 
 // isolated puts each VF in an IOMMU group of its own.
@@ -198,6 +205,27 @@ func (r *runtime) createContainer(pod *api.PodSandbox, container *api.Container)
 	container.Id, container.PodSandboxId = "c-"+container.GetName(), pod.GetId()
 	answer, err := r.CreateContainer(r.Context(), &adaptation.CreateContainerRequest{Pod: pod, Container: container})
 	return answer.GetAdjust(), err
+}
+
+// refusals records what the plugin tells of refusals, and answers a function that gives those since its last call.
+func (r *runtime) refusals() func() []hooks.Refusal {
+	var mutex sync.Mutex
+	var all []hooks.Refusal
+	r.plugin.Observe(hooks.Observer{
+		Answered: func(string, time.Duration) {}, Waited: func(time.Duration) {},
+		Refused: func(refusal hooks.Refusal) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			all = append(all, refusal)
+		},
+	})
+	return func() []hooks.Refusal {
+		mutex.Lock()
+		defer mutex.Unlock()
+		told := all
+		all = nil
+		return told
+	}
 }
 
 // free counts the free VFs.

@@ -18,7 +18,7 @@ var _ stub.StartContainerInterface = (*Plugin)(nil)
 // it does not start.
 func (p *Plugin) StartContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) error {
 	f := factsOf(pod)
-	if !f.asks && !p.mayBeGiven(container) || isDescribed(container) {
+	if !p.isUnprepared(f, container) {
 		return nil
 	}
 	if p.node.Load() == nil && p.aside(ctx, pod) {
@@ -36,14 +36,19 @@ var errUnprepared = because{errors.New("it was created while nri-sriov did not a
 	": create it anew, as the kubelet does by itself where the pod's restartPolicy lets it"), Unprepared}
 
 // sayUnprepared tells of the containers in the runtime's list that run like this: they started while nobody looked.
-func (p *Plugin) sayUnprepared(node *Node, f sandboxFacts, containers []*api.Container) {
+func (p *Plugin) sayUnprepared(f sandboxFacts, containers []*api.Container) {
 	for _, one := range containers {
-		if !f.asks && (node.Kubelet == nil || !isGiven(one)) || isDescribed(one) || one.GetState() != api.ContainerState_CONTAINER_RUNNING {
+		if one.GetState() != api.ContainerState_CONTAINER_RUNNING || !p.isUnprepared(f, one) {
 			continue
 		}
 		p.logOf(f).WithField("container", one.GetName()).WithError(errUnprepared).Warn("container runs without its devices")
 		p.tell(Refusal{Namespace: f.namespace, Name: f.name, UID: f.uid, Container: one.GetName(), Runs: true, Reason: Unprepared, Err: errUnprepared})
 	}
+}
+
+// isUnprepared tells whether a container that is to have something was created without an answer.
+func (p *Plugin) isUnprepared(f sandboxFacts, container *api.Container) bool {
+	return (f.asks || p.mayBeGiven(container)) && !isDescribed(container)
 }
 
 // mayBeGiven tells whether the kubelet gave a container VFs of ours. While the node is not ready nobody knows whether the

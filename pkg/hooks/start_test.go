@@ -2,12 +2,9 @@ package hooks_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
@@ -28,16 +25,7 @@ func (r *runtime) start(pod *api.PodSandbox, container *api.Container, mounts ..
 // TestContainerThatNobodyAnsweredForDoesNotStart: what was created without the plugin's answer lacks its devices.
 func TestContainerThatNobodyAnsweredForDoesNotStart(t *testing.T) {
 	c := newCluster(t, 2)
-	var mutex sync.Mutex
-	var refusals []hooks.Refusal
-	c.plugin.Observe(hooks.Observer{
-		Answered: func(string, time.Duration) {}, Waited: func(time.Duration) {},
-		Refused: func(refusal hooks.Refusal) {
-			mutex.Lock()
-			defer mutex.Unlock()
-			refusals = append(refusals, refusal)
-		},
-	})
+	told := c.refusals()
 	given := c.give("web", "app", resA, 1)
 	for name, one := range map[string]struct {
 		networks    string
@@ -53,10 +41,8 @@ func TestContainerThatNobodyAnsweredForDoesNotStart(t *testing.T) {
 		"asks for nothing": {annotations: map[string]string{"example.com/a": "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			refusals = nil
 			err := c.start(named("web", one.networks), container("app", one.annotations), one.mounts...)
-			mutex.Lock()
-			defer mutex.Unlock()
+			refusals := told()
 			if !one.refused {
 				if err != nil || len(refusals) != 0 {
 					t.Errorf("%v, %v", err, refusals)
@@ -128,13 +114,7 @@ func TestEachCreatedContainerStarts(t *testing.T) {
 // TestRunningContainerThatNobodyAnsweredFor: it is too late to hold it back; somebody is told.
 func TestRunningContainerThatNobodyAnsweredFor(t *testing.T) {
 	r := newRuntime(t, attachtest.NewWorld(1, 2), nil, false)
-	var told []string
-	r.plugin.Observe(hooks.Observer{
-		Answered: func(string, time.Duration) {}, Waited: func(time.Duration) {},
-		Refused: func(refusal hooks.Refusal) {
-			told = append(told, fmt.Sprintf("%s %s %t", refusal.Container, refusal.Reason, refusal.Runs))
-		},
-	})
+	refusals := r.refusals()
 	asks, strange := pod("s1", "prod", "public"), named("web", "")
 	described := &api.Container{
 		Name: "described", PodSandboxId: "s1", State: api.ContainerState_CONTAINER_RUNNING, Mounts: []*api.Mount{{Destination: hooks.NetworksPath}},
@@ -147,15 +127,15 @@ func TestRunningContainerThatNobodyAnsweredFor(t *testing.T) {
 		described,
 	}
 	for _, ready := range []bool{false, true} {
-		told = nil
 		if _, err := r.plugin.Synchronize(t.Context(), []*api.PodSandbox{asks, strange}, containers); err != nil {
 			t.Fatal(err)
 		}
 		if !ready {
 			r.plugin.Start(r.node)
 		}
-		if !slices.Equal(told, []string{"bare Unprepared true"}) {
-			t.Errorf("ready before: %t; told %q", ready, told)
+		told := refusals()
+		if len(told) != 1 || told[0].Container != "bare" || told[0].Reason != hooks.Unprepared || !told[0].Runs {
+			t.Errorf("ready before: %t; told %+v", ready, told)
 		}
 	}
 	r.end(asks)

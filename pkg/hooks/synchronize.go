@@ -44,7 +44,7 @@ func (p *Plugin) reconcile(node *Node, pods []*api.PodSandbox, containers map[st
 		f = f.of(pod)
 		facts[f.id] = f
 		live = append(live, p.liveOf(node, f))
-		p.sayUnprepared(node, f, containers[f.id])
+		p.sayUnprepared(f, containers[f.id])
 	}
 	late := 0
 	for id, err := range node.Attacher.Reconcile(live) {
