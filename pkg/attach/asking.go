@@ -52,8 +52,14 @@ func (a *Attacher) answer(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// answerLate is answer for a sandbox that runs already.
+// answerLate is answer for a sandbox that runs already, where there is a question. The runtime may list it again meanwhile.
 func (a *Attacher) answerLate(ctx context.Context, e *entry) error {
+	a.mutex.Lock()
+	asks := e.ask != nil
+	a.mutex.Unlock()
+	if !asks {
+		return nil
+	}
 	if err := a.answer(ctx, e); err != nil {
 		return err
 	}

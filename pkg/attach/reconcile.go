@@ -67,10 +67,8 @@ func (a *Attacher) attachLate(live Live) error {
 }
 
 func (a *Attacher) late(ctx context.Context, e *entry) error {
-	if e.ask != nil {
-		if err := a.answerLate(ctx, e); err != nil {
-			return err
-		}
+	if err := a.answerLate(ctx, e); err != nil {
+		return err
 	}
 	whole, err := a.readopt(e)
 	switch {
