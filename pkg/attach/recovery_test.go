@@ -3,6 +3,7 @@ package attach_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,24 @@ func TestRestartAttachesLate(t *testing.T) {
 		t.Fatalf("refused: %v", refused)
 	}
 	b.mustReady("a")
+}
+
+// TestListedAgainWhileAttachedLate: a runtime may connect again at any time; the pods of its list are attached once.
+func TestListedAgainWhileAttachedLate(t *testing.T) {
+	const count = 40
+	b := start(t, attachtest.NewWorld(1, count), t.TempDir())
+	var live []attach.Live
+	for i := range count {
+		live = append(live, attach.Live{Sandbox: sandbox(fmt.Sprint("s", i)), Wants: []attach.Want{want(7, "net1")}})
+	}
+	for range 10 {
+		if refused := b.Reconcile(live); len(refused) != 0 {
+			t.Fatalf("refused: %v", refused)
+		}
+	}
+	for _, one := range live {
+		b.mustReady(one.Sandbox.ID)
+	}
 }
 
 func TestRecordsOfAnEarlierBootAreDropped(t *testing.T) {
